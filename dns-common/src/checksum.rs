@@ -1,0 +1,92 @@
+//! The Internet checksum (RFC 1071) over octets that are read a word at a time.
+//!
+//! A one's complement sum does not care for byte order, so octets are summed in the order of memory
+//! (lowest octet first) and the result is stored in that order.
+
+/// A running one's complement sum of 16-bit units.
+///
+/// Sums of up to 2^31 words fit: far more than a packet has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// Nothing summed yet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Adds two octets in the order of the packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add(self, octets: [u8; 2]) -> Self {
+        Self(self.0 + u16::from_le_bytes(octets) as u64)
+    }
+
+    /// Adds four octets in the order of the packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add4(self, octets: [u8; 4]) -> Self {
+        Self(self.0 + u32::from_le_bytes(octets) as u64)
+    }
+
+    /// Adds eight octets as [`crate::Frame::word`] reads them.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add_word(self, word: u64) -> Self {
+        Self(self.0 + (word >> 32) + (word & 0xffff_ffff))
+    }
+
+    /// Adds another sum whose octets began at an even offset of the packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add_sum(self, other: Self) -> Self {
+        Self(self.0 + other.fold() as u64)
+    }
+
+    /// Adds another sum whose octets began at an odd offset of the packet (RFC 1071, section 2 B).
+    #[inline(always)]
+    #[must_use]
+    pub const fn add_odd_sum(self, other: Self) -> Self {
+        Self(self.0 + other.fold().swap_bytes() as u64)
+    }
+
+    /// The sum in 16 bits, in the order of memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn fold(self) -> u16 {
+        let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        sum as u16
+    }
+
+    /// The checksum as it goes into a header.
+    #[inline(always)]
+    #[must_use]
+    pub const fn checksum(self) -> [u8; 2] {
+        (!self.fold()).to_le_bytes()
+    }
+
+    /// The checksum as it goes into a UDP header: zero would mean that there is none (RFC 768).
+    #[inline(always)]
+    #[must_use]
+    pub const fn udp_checksum(self) -> [u8; 2] {
+        match self.checksum() {
+            [0, 0] => [0xff, 0xff],
+            checksum => checksum,
+        }
+    }
+}
+
+/// The checksum of a header after some of its octets changed (RFC 1624, equation 3).
+#[inline(always)]
+#[must_use]
+pub const fn update(checksum: [u8; 2], removed: Sum, added: Sum) -> [u8; 2] {
+    Sum(!u16::from_le_bytes(checksum) as u64)
+        .add_sum(Sum(!removed.fold() as u64))
+        .add_sum(added)
+        .checksum()
+}

@@ -1,0 +1,80 @@
+//! The keyed hash that finds a name's entry, and the seal that proves an entry was read whole.
+//!
+//! Both are NH, the universal hash of UMAC (Black et al., CRYPTO 1999; RFC 4418): for each 64-bit word
+//! of the message, add a secret 32-bit key to either half and multiply. Two messages chosen without the
+//! key collide with a probability of at most 2^-32, and the multiplications don't wait for each other.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::name::NAME_WORDS;
+
+/// Words that a seal covers.
+pub const SEAL_WORDS: usize = 3;
+
+/// The secret of one set of maps; random, never changed while the maps live.
+#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct HashKeys {
+    /// Keys of a name's words.
+    pub name: [u64; NAME_WORDS],
+    /// Keys of a sealed answer's words.
+    pub seal: [u64; SEAL_WORDS],
+}
+
+/// The key of a name's entry: its hash, in the order of memory of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct NameKey(pub u64);
+
+/// A running NH sum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nh(u64);
+
+impl Nh {
+    /// Nothing hashed yet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Hashes `word` under the key of its place.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add(self, word: u64, key: u64) -> Self {
+        let low = (word as u32).wrapping_add(key as u32);
+        let high = ((word >> 32) as u32).wrapping_add((key >> 32) as u32);
+        Self(self.0.wrapping_add(low as u64 * high as u64))
+    }
+
+    /// The sum.
+    #[inline(always)]
+    #[must_use]
+    pub const fn finish(self) -> u64 {
+        self.0
+    }
+}
+
+impl HashKeys {
+    /// The key of the name `wire`: a whole name in wire form, root label included, in any case.
+    ///
+    /// Octets past the longest name are not hashed; no such name is a name.
+    #[must_use]
+    pub fn name_key(&self, wire: &[u8]) -> NameKey {
+        let words = wire.chunks(8).zip(self.name);
+        let sum = words.fold(Nh::new(), |sum, (octets, key)| {
+            sum.add(crate::name::lower(crate::name::word(octets)), key)
+        });
+        NameKey(sum.finish())
+    }
+
+    /// The seal of `words` in the entry under `key`.
+    #[must_use]
+    pub fn seal(&self, key: NameKey, words: [u64; SEAL_WORDS]) -> u64 {
+        let sum = words
+            .into_iter()
+            .zip(self.seal)
+            .fold(Nh::new(), |sum, (word, key)| sum.add(word, key));
+        sum.finish() ^ key.0
+    }
+}

@@ -1,0 +1,154 @@
+//! What can become of a packet: one list of reasons for counters, metric labels and documents.
+
+/// Declares an enum whose variants have an index, a label and a sentence.
+macro_rules! reasons {
+    (
+        $(#[$attribute:meta])*
+        $name:ident { $($variant:ident = $label:literal, $text:literal;)+ }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum $name {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of its index.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The metric label.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+
+            /// The reason in one sentence.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The kind of an answer given in the kernel.
+    Hit {
+        A = "a", "Answered with the IPv4 address of a Service.";
+    }
+}
+
+reasons! {
+    /// Why a packet was passed on, in the order in which the packet path finds out.
+    Miss {
+        NotConfigured = "not_configured", "Userspace has not written the maps yet.";
+        Truncated = "truncated", "The packet ends before its headers or its question do.";
+        NotIpv4 = "not_ipv4", "The frame carries no IPv4.";
+        IpHeader = "ip_header", "The IPv4 header's version or lengths are wrong.";
+        IpOptions = "ip_options", "The IPv4 header has options.";
+        NotUdp = "not_udp", "The IPv4 packet carries no UDP.";
+        Fragment = "fragment", "The IPv4 packet is a fragment.";
+        OtherPort = "other_port", "The packet goes to a port that DNS does not have.";
+        OtherAddress = "other_address", "The packet goes to an address and port that are not the cluster's DNS.";
+        UdpLength = "udp_length", "The UDP length disagrees with the IPv4 length.";
+        Response = "response", "The DNS message is a response.";
+        Opcode = "opcode", "The opcode is not QUERY.";
+        HeaderBits = "header_bits", "The DNS header of the query has bits set that belong to responses.";
+        QuestionCount = "question_count", "The message does not have exactly one question.";
+        RecordCount = "record_count", "The query carries answer or authority records.";
+        Additional = "additional", "The query carries additional records, EDNS among them.";
+        Compressed = "compressed", "The name in the question is compressed.";
+        LabelType = "label_type", "A label of the name is longer than 63 octets or of an unknown type.";
+        NameTooLong = "name_too_long", "The name is longer than 255 octets.";
+        TrailingOctets = "trailing_octets", "Octets follow the question.";
+        Class = "class", "The class is not IN.";
+        TypeNotServed = "type_not_served", "The kernel answers no questions of this type.";
+        UnknownName = "unknown_name", "The map does not hold the name.";
+        OtherName = "other_name", "The map holds another name under the same hash.";
+        TypeNotHeld = "type_not_held", "The map holds the name, but no answer of this type.";
+        Torn = "torn", "The entry was being replaced while it was read.";
+        NoRoom = "no_room", "The packet could not be made longer.";
+    }
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered.
+    Hit(Hit),
+    /// It was passed on.
+    Miss(Miss),
+}
+
+/// Number of outcomes: the length of [`crate::maps::Counters`].
+pub const OUTCOMES: usize = Hit::ALL.len() + Miss::ALL.len();
+
+/// The kind of program that saw the packet: the index into the map `OUTCOMES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Hook {
+    /// XDP, native or generic.
+    Xdp,
+    /// tc classifier, attached by tcx or to clsact.
+    Tc,
+}
+
+impl Hook {
+    /// Every hook, in the order of its index.
+    pub const ALL: &'static [Self] = &[Self::Xdp, Self::Tc];
+
+    /// The metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Xdp => "xdp",
+            Self::Tc => "tc",
+        }
+    }
+}
+
+impl Outcome {
+    /// Every outcome, in the order of its index.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let hits = Hit::ALL.iter().copied().map(Self::Hit);
+        hits.chain(Miss::ALL.iter().copied().map(Self::Miss))
+    }
+
+    /// Index into [`crate::maps::Counters`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Hit(hit) => hit as usize,
+            Self::Miss(miss) => Hit::ALL.len() + miss as usize,
+        }
+    }
+}
+
+impl From<Result<Hit, Miss>> for Outcome {
+    #[inline(always)]
+    fn from(result: Result<Hit, Miss>) -> Self {
+        match result {
+            Ok(hit) => Self::Hit(hit),
+            Err(miss) => Self::Miss(miss),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_count_up_and_labels_differ() {
+        for (at, outcome) in Outcome::all().enumerate() {
+            assert_eq!(outcome.index(), at);
+        }
+        assert_eq!(Outcome::all().count(), OUTCOMES);
+        for (at, miss) in Miss::ALL.iter().enumerate() {
+            let same = |other: &&Miss| other.label() == miss.label();
+            assert_eq!(Miss::ALL.iter().position(|other| same(&other)), Some(at));
+        }
+    }
+}

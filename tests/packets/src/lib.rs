@@ -1,0 +1,7 @@
+//! Packets for tests of the packet path, on the host and in the kernel alike.
+
+pub mod build;
+pub mod cases;
+pub mod fixture;
+pub mod host;
+pub mod oracle;
