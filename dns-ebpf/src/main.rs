@@ -1,0 +1,93 @@
+//! The kernel programs of kxdns: two thin entries, XDP and tc, over the packet path of `dns-common`.
+#![no_std]
+#![no_main]
+#![expect(
+    unsafe_code,
+    reason = "packets and map values are handed over by the kernel as addresses"
+)]
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    reason = "aya's macros wrap the documented entries in functions of their own"
+)]
+#![allow(
+    clippy::inline_always,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "as in dns-common; the kernel's numbers come in other types than lengths have"
+)]
+
+mod maps;
+mod packet;
+
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    helpers::bpf_redirect,
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use dns_common::{Hook, Outcome, respond};
+
+use crate::{
+    maps::{KernelMaps, count},
+    packet::{TcPacket, XdpPacket},
+};
+
+/// Answers on XDP: the response leaves by the interface the query came in by.
+#[xdp]
+pub fn kxdns_xdp(ctx: XdpContext) -> u32 {
+    let outcome = Outcome::from(respond(&mut XdpPacket::new(&ctx), &KernelMaps));
+    count(Hook::Xdp, outcome);
+    trace(&ctx, outcome);
+    match outcome {
+        Outcome::Hit(_) => xdp_action::XDP_TX,
+        Outcome::Miss(_) => xdp_action::XDP_PASS,
+    }
+}
+
+/// Answers on tc ingress, attached by tcx or as a direct-action filter of clsact.
+///
+/// A miss leaves the verdict to the programs behind this one (`TCX_NEXT`, `TC_ACT_UNSPEC`).
+#[classifier]
+pub fn kxdns_tc(ctx: TcContext) -> i32 {
+    let outcome = Outcome::from(respond(&mut TcPacket::new(&ctx), &KernelMaps));
+    count(Hook::Tc, outcome);
+    trace(&ctx, outcome);
+    match outcome {
+        Outcome::Hit(_) => send_back(&ctx),
+        Outcome::Miss(_) => TC_ACT_UNSPEC,
+    }
+}
+
+/// Sends the packet out of the interface that it came in by.
+#[inline(always)]
+fn send_back(ctx: &TcContext) -> i32 {
+    // SAFETY: the program's context is valid for as long as the program runs.
+    let interface = unsafe { (*ctx.skb.skb).ifindex };
+    // SAFETY: a helper call without pointers.
+    unsafe { bpf_redirect(interface, 0) as i32 }
+}
+
+/// Tells what became of the packet; never the name that it asked for.
+#[cfg(feature = "log")]
+#[inline(always)]
+fn trace(ctx: &impl aya_ebpf::EbpfContext, outcome: Outcome) {
+    aya_log_ebpf::trace!(ctx, "outcome {}", outcome.index());
+}
+
+#[cfg(not(feature = "log"))]
+#[inline(always)]
+fn trace(_ctx: &impl aya_ebpf::EbpfContext, _outcome: Outcome) {}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The licence that the kernel checks before it gives a program the helpers reserved for GPL code.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,100 @@
+//! The kernel's packets as the packet path wants them: a view, and a way to change the length.
+
+use aya_ebpf::{
+    bindings::BPF_F_MARK_MANGLED_0,
+    helpers::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_xdp_adjust_tail},
+    programs::{TcContext, XdpContext},
+};
+use dns_common::{Frame, Miss, Packet, checksum::Sum};
+
+/// Longest frame whose octets are pulled together if they are scattered over pages: more than the
+/// longest query has (Ethernet, IPv4, UDP, DNS header, name of 255 octets, type and class).
+const MAX_PULL: u32 = 512;
+
+/// A packet on XDP.
+pub(crate) struct XdpPacket<'c> {
+    ctx: &'c XdpContext,
+}
+
+/// A packet on tc.
+pub(crate) struct TcPacket<'c> {
+    ctx: &'c TcContext,
+}
+
+impl<'c> XdpPacket<'c> {
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &'c XdpContext) -> Self {
+        Self { ctx }
+    }
+}
+
+impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn frame(&mut self) -> Frame<'_> {
+        // SAFETY: the kernel says where the packet is, and the mutable borrow keeps the view alone.
+        unsafe { Frame::from_raw(self.ctx.data() as *mut u8, self.ctx.data_end() as *mut u8) }
+    }
+
+    #[inline(always)]
+    fn resize(&mut self, from: usize, to: usize) -> Result<(), Miss> {
+        let delta = to as i32 - from as i32;
+        // SAFETY: the context is valid; no view of the packet is alive, as each borrows `self`.
+        match unsafe { bpf_xdp_adjust_tail(self.ctx.ctx, delta) } {
+            0 => Ok(()),
+            _ => Err(Miss::NoRoom),
+        }
+    }
+}
+
+impl<'c> TcPacket<'c> {
+    #[inline(always)]
+    pub(crate) fn new(ctx: &'c TcContext) -> Self {
+        let mut packet = Self { ctx };
+        let len = ctx.len();
+        if len <= MAX_PULL && packet.frame().len() < len as usize {
+            // If it fails the packet stays scattered, looks cut short and passes.
+            let _scattered = ctx.pull_data(len);
+        }
+        packet
+    }
+}
+
+impl Packet for TcPacket<'_> {
+    #[inline(always)]
+    fn frame(&mut self) -> Frame<'_> {
+        // SAFETY: as for XDP.
+        unsafe { Frame::from_raw(self.ctx.data() as *mut u8, self.ctx.data_end() as *mut u8) }
+    }
+
+    #[inline(always)]
+    fn resize(&mut self, _from: usize, to: usize) -> Result<(), Miss> {
+        // SAFETY: the context is valid; no view of the packet is alive, as each borrows `self`.
+        match unsafe { bpf_skb_change_tail(self.ctx.skb.skb, to as u32, 0) } {
+            0 => Ok(()),
+            _ => Err(Miss::NoRoom),
+        }
+    }
+
+    /// Of a packet from a local pod the network stack may still mean to complete the checksum
+    /// (`CHECKSUM_PARTIAL`): then the field has to hold the pseudo header's sum. Only the helper knows:
+    /// on such a packet it leaves the field alone, on others it applies the difference.
+    #[inline(always)]
+    fn write_udp_checksum(&mut self, at: usize, pseudo: Sum, datagram: Sum) {
+        if let Some(checksum) = self.frame().get_mut(at) {
+            *checksum = pseudo.fold().to_le_bytes();
+        }
+        // The helper makes ~(difference - field) of the field; the checksum is ~(datagram + pseudo).
+        let difference = datagram.add_sum(pseudo).add_sum(pseudo).fold();
+        // SAFETY: the context is valid; no view of the packet is alive, as each borrows `self`.
+        // It can only fail if the field lay outside of the packet, and it was just written.
+        let _inside = unsafe {
+            bpf_l4_csum_replace(
+                self.ctx.skb.skb,
+                at as u32,
+                0,
+                u64::from(difference),
+                u64::from(BPF_F_MARK_MANGLED_0),
+            )
+        };
+    }
+}
