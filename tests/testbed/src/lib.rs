@@ -1,0 +1,41 @@
+//! A node, its pods and the Internet on one machine, for the demo, the tests and the benches.
+//!
+//! Everything is a guard: namespaces, mounts, child processes and temporary folders are gone when their value is
+//! dropped, also after a panic. What a killed process left behind is removed by the next one that makes a
+//! [`Namespace`].
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use testbed::Topology;
+//!
+//! let bed = Topology::plan().pod("frontend").service_ip([10, 96, 0, 10]).build()?;
+//! let ping = testbed::output(bed.pod("frontend").namespace.command("ping").args(["-c1", "10.96.0.10"]))?;
+//! # drop(ping);
+//! # Ok(())
+//! # }
+//! ```
+
+mod bpffs;
+mod child;
+mod client;
+mod exposition;
+mod http;
+mod namespace;
+mod output;
+mod pod_files;
+mod scratch;
+mod stale;
+mod topology;
+mod upstream;
+
+pub use bpffs::Bpffs;
+pub use child::Child;
+pub use client::{Received, UdpClient, query, tcp_query, udp_query};
+pub use exposition::sum;
+pub use http::{HttpReply, get};
+pub use namespace::{Namespace, require_root};
+pub use output::output;
+pub use pod_files::{PodFiles, kubelet_resolv_conf};
+pub use scratch::Scratch;
+pub use topology::{Plan, Pod, Side, Topology};
+pub use upstream::{Reply, Table, Upstream};
