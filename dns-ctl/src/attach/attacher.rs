@@ -1,0 +1,177 @@
+//! Attaches programs to interfaces, rung by rung, and takes them off again.
+
+use anyhow::Context as _;
+use aya::maps::MapData;
+use aya::programs::{
+    LinkOrder, TcAttachType, XdpMode,
+    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions},
+    xdp::XdpLink,
+};
+use dns_common::maps::{Attachment, map_name};
+
+use super::{
+    kernel::{AttachedMap, Kernel, TC_PROGRAM, access},
+    links::{Link, Netlink},
+    rung::{HookChoice, Rung, ladder},
+};
+
+/// A program on an interface; dropping it takes the program off.
+struct Attached {
+    link: Link,
+    rung: Rung,
+    _program: ProgramLink,
+    /// Whether the clsact qdisc was made for this program.
+    made_clsact: bool,
+}
+
+/// Keeps a program attached until it is dropped.
+enum ProgramLink {
+    Xdp { _link: XdpLink },
+    Tc { _link: SchedClassifierLink },
+}
+
+/// The programs on interfaces.
+pub struct Attacher {
+    netlink: Netlink,
+    kernel: Kernel,
+    /// Tells `status` what is attached.
+    map: AttachedMap<MapData>,
+    attached: Vec<Attached>,
+}
+
+/// Why a program is not on an interface: what each rung said.
+#[derive(Debug, thiserror::Error)]
+#[error("can't attach to {interface}: {}", refusals.join("; "))]
+pub struct AttachError {
+    interface: String,
+    refusals: Vec<String>,
+}
+
+impl Attacher {
+    /// An attacher that has attached nothing.
+    #[must_use]
+    pub const fn new(netlink: Netlink, kernel: Kernel, map: AttachedMap<MapData>) -> Self {
+        Self {
+            netlink,
+            kernel,
+            map,
+            attached: Vec::new(),
+        }
+    }
+
+    /// Attaches to `link` on the best rung that works; gives that rung.
+    pub fn attach(&mut self, choice: HookChoice, link: &Link) -> Result<Rung, AttachError> {
+        let mut refusals = Vec::new();
+        for &rung in ladder(choice, link) {
+            match self.attach_on(rung, link) {
+                Ok(()) => return Ok(rung),
+                Err(error) => refusals.push(format!("{rung}: {error:#}")),
+            }
+        }
+        Err(AttachError {
+            interface: link.name.clone(),
+            refusals,
+        })
+    }
+
+    /// Number of interfaces that have a program.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.attached.len()
+    }
+
+    /// Whether no interface has a program.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attached.is_empty()
+    }
+
+    /// Takes every program off, and the clsact qdiscs that were made for them and that nobody else uses.
+    pub async fn detach_all(&mut self) {
+        for attached in std::mem::take(&mut self.attached) {
+            let Attached {
+                link,
+                rung,
+                _program: program,
+                made_clsact,
+            } = attached;
+            drop(program);
+            // An interface that went took its entry's meaning along; the map goes with this process.
+            let _gone = self.map.remove(&link.index);
+            tracing::info!(interface = link.name, hook = %rung, "detached");
+            if made_clsact && let Err(error) = self.netlink.remove_empty_clsact(link.index).await {
+                tracing::warn!(interface = link.name, "{error:#}");
+            }
+        }
+    }
+
+    fn attach_on(&mut self, rung: Rung, link: &Link) -> anyhow::Result<()> {
+        let kernel = &mut self.kernel;
+        let mut made_clsact = false;
+        let program = match rung {
+            Rung::Tcx => attach_tc(kernel, link, TcAttachOptions::TcxOrder(LinkOrder::last()))?,
+            Rung::Tc => {
+                // An error means in most cases that the qdisc is there; if not, attaching will tell.
+                made_clsact = tc::qdisc_add_clsact(&link.name).is_ok();
+                remove_left_behind(&link.name)?;
+                attach_tc(kernel, link, TcAttachOptions::Netlink(NlOptions::default()))?
+            }
+            Rung::XdpNative => attach_xdp(kernel, link, XdpMode::Driver)?,
+            Rung::XdpGeneric => attach_xdp(kernel, link, XdpMode::Skb)?,
+        };
+        let entry = Attachment {
+            name: padded(&link.name),
+            rung: rung as u32,
+        };
+        self.map
+            .insert(link.index, bytemuck::cast::<_, [u32; 5]>(entry), 0)
+            .map_err(access(map_name::ATTACHED))?;
+        self.attached.push(Attached {
+            link: link.clone(),
+            rung,
+            _program: program,
+            made_clsact,
+        });
+        Ok(())
+    }
+}
+
+fn attach_tc(
+    kernel: &mut Kernel,
+    link: &Link,
+    options: TcAttachOptions,
+) -> anyhow::Result<ProgramLink> {
+    let program = kernel.tc()?;
+    let id = program.attach_with_options(&link.name, TcAttachType::Ingress, options)?;
+    Ok(ProgramLink::Tc {
+        _link: program.take_link(id)?,
+    })
+}
+
+fn attach_xdp(kernel: &mut Kernel, link: &Link, mode: XdpMode) -> anyhow::Result<ProgramLink> {
+    if link.has_xdp {
+        anyhow::bail!("another XDP program is attached and is left alone");
+    }
+    let program = kernel.xdp()?;
+    let id = program.attach_to_if_index(link.index, mode)?;
+    Ok(ProgramLink::Xdp {
+        _link: program.take_link(id)?,
+    })
+}
+
+/// Removes a filter of ours that an instance left when it was killed: filters, unlike links, stay.
+fn remove_left_behind(interface: &str) -> anyhow::Result<()> {
+    match tc::qdisc_detach_program(interface, TcAttachType::Ingress, TC_PROGRAM) {
+        Err(tc::TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.context("can't look for filters"),
+    }
+}
+
+/// An interface's name as the map `ATTACHED` has it; the kernel's names fit (`IFNAMSIZ`).
+fn padded(name: &str) -> [u8; 16] {
+    let mut padded = [0; 16];
+    for (to, from) in padded.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    padded
+}

@@ -1,0 +1,212 @@
+//! The kernel object: loaded into the kernel, its maps typed and filled with the configuration.
+
+use std::{io, net::IpAddr};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+    programs::{ProgramError, SchedClassifier, Xdp},
+    sys::SyscallError,
+};
+use dns_common::{
+    entry::Entry,
+    maps::{Attachment, Config, Counters, ServiceKey, map_name},
+};
+
+/// The object that `dns-ebpf` was compiled to, embedded when this crate was built.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_EBPF_OBJECT"));
+
+/// Name of the XDP program in the object.
+pub const XDP_PROGRAM: &str = "kxdns_xdp";
+/// Name of the tc program in the object.
+pub const TC_PROGRAM: &str = "kxdns_tc";
+
+/// The map `CONFIG`; values are words, for which aya needs no unsafe promise, here and below.
+pub type ConfigMap<T> = Array<T, [u64; size_of::<Config>() / 8]>;
+/// The map `SERVICES`.
+pub type ServiceMap<T> = HashMap<T, [u32; size_of::<ServiceKey>() / 4], u8>;
+/// The map `NAMES`.
+pub type NamesMap<T> = HashMap<T, u64, [u64; size_of::<Entry>() / 8]>;
+/// The map `OUTCOMES`.
+pub type OutcomeMap<T> = PerCpuArray<T, Counters>;
+/// The map `ATTACHED`.
+pub type AttachedMap<T> = HashMap<T, u32, [u32; size_of::<Attachment>() / 4]>;
+
+/// Why the kernel programs can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// This binary has no object in it.
+    #[error(
+        "this dns-ctl was built without the kernel programs; build it after `cargo xtask build-ebpf`, or run it with --hook off"
+    )]
+    NoObject,
+    /// The kernel does not let this process load programs.
+    #[error(
+        "the kernel refuses to load the programs to this process; run it as root or give it the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or use --hook off"
+    )]
+    Privileges,
+    /// The kernel can't run the programs.
+    #[error(
+        "this kernel can't run the programs (Linux 5.10 or later is needed); use --hook off to answer in userspace only: {0}"
+    )]
+    Unfit(String),
+    /// A map or program is missing or of another kind: object and controller don't belong together.
+    #[error("the kernel object has no fitting `{0}`; build dns-ctl anew")]
+    Misfit(&'static str),
+    /// A map can't be read or written.
+    #[error("can't use the map `{name}`: {source}")]
+    Access {
+        /// The map.
+        name: &'static str,
+        /// What aya says.
+        source: Box<MapError>,
+    },
+}
+
+/// The programs, loaded and verified.
+pub struct Kernel {
+    ebpf: Ebpf,
+}
+
+/// The maps that the programs share with userspace.
+pub struct KernelMaps {
+    /// The configuration.
+    pub config: ConfigMap<MapData>,
+    /// The addresses at which clients reach DNS.
+    pub services: ServiceMap<MapData>,
+    /// The names.
+    pub names: NamesMap<MapData>,
+    /// What became of packets.
+    pub outcomes: OutcomeMap<MapData>,
+    /// Where programs are attached.
+    pub attached: AttachedMap<MapData>,
+}
+
+impl Kernel {
+    /// Loads the object with room for `max_names` names.
+    pub fn load(object: &[u8], max_names: u32) -> Result<Self, KernelError> {
+        if object.is_empty() {
+            return Err(KernelError::NoObject);
+        }
+        let ebpf = EbpfLoader::new()
+            .map_max_entries(map_name::NAMES, max_names)
+            .load(object)
+            .map_err(|error| load_error(&error))?;
+        let mut kernel = Self { ebpf };
+        kernel
+            .xdp()?
+            .load()
+            .map_err(|error| program_error(&error))?;
+        kernel.tc()?.load().map_err(|error| program_error(&error))?;
+        Ok(kernel)
+    }
+
+    /// The maps of the contract with their names, for as long as they are not taken.
+    pub fn maps(&self) -> impl Iterator<Item = (&'static str, &Map)> {
+        map_name::ALL
+            .into_iter()
+            .filter_map(|name| self.ebpf.map(name).map(|map| (name, map)))
+    }
+
+    /// The maps, to be read and written; the programs keep theirs.
+    pub fn take_maps(&mut self) -> Result<KernelMaps, KernelError> {
+        Ok(KernelMaps {
+            config: take(&mut self.ebpf, map_name::CONFIG)?,
+            services: take(&mut self.ebpf, map_name::SERVICES)?,
+            names: take(&mut self.ebpf, map_name::NAMES)?,
+            outcomes: take(&mut self.ebpf, map_name::OUTCOMES)?,
+            attached: take(&mut self.ebpf, map_name::ATTACHED)?,
+        })
+    }
+
+    /// The XDP program.
+    pub fn xdp(&mut self) -> Result<&mut Xdp, KernelError> {
+        self.ebpf
+            .program_mut(XDP_PROGRAM)
+            .and_then(|program| program.try_into().ok())
+            .ok_or(KernelError::Misfit(XDP_PROGRAM))
+    }
+
+    /// The tc program.
+    pub fn tc(&mut self) -> Result<&mut SchedClassifier, KernelError> {
+        self.ebpf
+            .program_mut(TC_PROGRAM)
+            .and_then(|program| program.try_into().ok())
+            .ok_or(KernelError::Misfit(TC_PROGRAM))
+    }
+}
+
+impl KernelMaps {
+    /// Writes the configuration; from then on packets are looked at.
+    pub fn configure(&mut self, config: Config) -> Result<(), KernelError> {
+        self.config
+            .set(
+                0,
+                bytemuck::cast::<_, [u64; size_of::<Config>() / 8]>(config),
+                0,
+            )
+            .map_err(access(map_name::CONFIG))
+    }
+}
+
+/// The key of an address and port in the map `SERVICES`.
+#[must_use]
+pub fn service_key(address: IpAddr, port: u16) -> ServiceKey {
+    let port = port.to_be_bytes();
+    match address {
+        IpAddr::V4(address) => ServiceKey::ipv4(address.octets(), port),
+        IpAddr::V6(address) => ServiceKey::ipv6(address.octets(), port),
+    }
+}
+
+/// Wraps a map's error with the map's name.
+pub(crate) fn access(name: &'static str) -> impl FnOnce(MapError) -> KernelError {
+    move |source| KernelError::Access {
+        name,
+        source: Box::new(source),
+    }
+}
+
+fn take<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, KernelError> {
+    let map = ebpf.take_map(name).ok_or(KernelError::Misfit(name))?;
+    M::try_from(map).map_err(|_| KernelError::Misfit(name))
+}
+
+fn load_error(error: &EbpfError) -> KernelError {
+    match error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) if is_denied(io_error) => {
+            KernelError::Privileges
+        }
+        EbpfError::ProgramError(error) => program_error(error),
+        _ => KernelError::Unfit(chain(error)),
+    }
+}
+
+fn program_error(error: &ProgramError) -> KernelError {
+    match error {
+        ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(EPERM) => {
+            KernelError::Privileges
+        }
+        ProgramError::SyscallError(SyscallError { io_error, .. }) if is_denied(io_error) => {
+            KernelError::Privileges
+        }
+        error => KernelError::Unfit(chain(error)),
+    }
+}
+
+/// The verifier says EACCES of a program that it refuses; EPERM is about the process.
+const EPERM: i32 = nix::errno::Errno::EPERM as i32;
+
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}

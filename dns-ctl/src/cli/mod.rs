@@ -1,0 +1,4 @@
+//! The commands that look at a running instance.
+
+pub mod lookup;
+pub mod status;

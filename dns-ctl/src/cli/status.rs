@@ -1,0 +1,207 @@
+//! `dns-ctl status`: interfaces, hooks, names held, and what became of packets.
+
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path};
+
+use anyhow::Context as _;
+use aya::maps::Map;
+use comfy_table::{CellAlignment, Table, presets};
+use dns_common::{
+    Hit, Miss,
+    maps::{Attachment, map_name},
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Output, StatusArgs},
+    attach::{
+        counters::Outcomes,
+        kernel::{AttachedMap, NamesMap, OutcomeMap},
+        pins,
+        rung::Rung,
+    },
+};
+
+/// The state of an instance, as `--output json` shows it.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// Whether the instance lives; if not, its maps are left over.
+    running: bool,
+    /// Where programs are attached.
+    interfaces: Vec<Interface>,
+    /// Names held.
+    entries: usize,
+    /// Names that there is room for.
+    capacity: u32,
+    /// Packets answered, by kind.
+    hits: BTreeMap<&'static str, u64>,
+    /// Packets passed on, by reason.
+    misses: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Interface {
+    name: String,
+    ifindex: u32,
+    hook: &'static str,
+}
+
+/// Prints the state of the instance that has its maps in `--bpffs`.
+pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
+    let status = read(&args.view.bpffs)?;
+    let mut out = std::io::stdout().lock();
+    match args.view.output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
+        Output::Table => write!(out, "{}", text(&status))?,
+    }
+    Ok(())
+}
+
+fn read(bpffs: &Path) -> anyhow::Result<Status> {
+    let open = |name| -> anyhow::Result<(Map, u32)> {
+        let map = pins::open(bpffs, name)?;
+        let capacity = map.info().context("can't read about a map")?.max_entries();
+        Ok((Map::from_map_data(map)?, capacity))
+    };
+    let (names, capacity) = open(map_name::NAMES)?;
+    let names = NamesMap::try_from(names)?;
+    let outcomes = Outcomes::read(&OutcomeMap::try_from(open(map_name::OUTCOMES)?.0)?)?;
+    let attached = AttachedMap::try_from(open(map_name::ATTACHED)?.0)?;
+    let mut interfaces = Vec::new();
+    for entry in &attached {
+        let (ifindex, words) = entry?;
+        interfaces.push(interface(ifindex, bytemuck::cast(words)));
+    }
+    interfaces.sort_by_key(|interface| interface.ifindex);
+    Ok(Status {
+        running: pins::is_claimed(bpffs),
+        interfaces,
+        entries: names.keys().flatten().count(),
+        capacity,
+        hits: outcomes
+            .hits()
+            .map(|(hit, count)| (hit.label(), count))
+            .collect(),
+        misses: outcomes
+            .misses()
+            .map(|(miss, count)| (miss.label(), count))
+            .collect(),
+    })
+}
+
+fn interface(ifindex: u32, attachment: Attachment) -> Interface {
+    let name = attachment
+        .name
+        .iter()
+        .take_while(|&&octet| octet != 0)
+        .copied()
+        .collect();
+    Interface {
+        name: String::from_utf8(name).unwrap_or_default(),
+        ifindex,
+        hook: Rung::from_number(attachment.rung).map_or("unknown", Rung::name),
+    }
+}
+
+fn text(status: &Status) -> String {
+    let mut text = String::new();
+    if !status.running {
+        text.push_str("No dns-ctl is running here; these are the maps that one left behind.\n\n");
+    }
+    let mut interfaces = table(&["INTERFACE", "INDEX", "HOOK"]);
+    for interface in &status.interfaces {
+        interfaces.add_row([
+            interface.name.clone(),
+            interface.ifindex.to_string(),
+            interface.hook.to_owned(),
+        ]);
+    }
+    let mut outcomes = table(&["PACKETS", "COUNT", "MEANING"]);
+    let hits = Hit::ALL
+        .iter()
+        .map(|hit| ("hit", hit.label(), hit.text(), status.hits[hit.label()]));
+    let misses = Miss::ALL.iter().map(|miss| {
+        (
+            "miss",
+            miss.label(),
+            miss.text(),
+            status.misses[miss.label()],
+        )
+    });
+    for (result, label, meaning, count) in hits.chain(misses) {
+        if count > 0 || result == "hit" {
+            outcomes.add_row([
+                format!("{result} {label}"),
+                count.to_string(),
+                meaning.to_owned(),
+            ]);
+        }
+    }
+    if let Some(column) = outcomes.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    // Writing to a `String` can't fail.
+    let _infallible = write!(
+        text,
+        "Names held: {} of {}\n\n{interfaces}\n\n{outcomes}\n",
+        status.entries, status.capacity
+    );
+    text
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Status {
+        Status {
+            running: true,
+            interfaces: vec![Interface {
+                name: "veth0".to_owned(),
+                ifindex: 3,
+                hook: "tcx",
+            }],
+            entries: 12,
+            capacity: 131_072,
+            hits: Hit::ALL.iter().map(|hit| (hit.label(), 5)).collect(),
+            misses: Miss::ALL
+                .iter()
+                .map(|miss| (miss.label(), u64::from(*miss == Miss::Torn)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn json_has_the_fields_that_scripts_rely_on() {
+        let json = serde_json::to_value(sample()).unwrap();
+        assert_eq!(json["running"], true);
+        assert_eq!(json["interfaces"][0]["name"], "veth0");
+        assert_eq!(json["interfaces"][0]["ifindex"], 3);
+        assert_eq!(json["interfaces"][0]["hook"], "tcx");
+        assert_eq!(json["entries"], 12);
+        assert_eq!(json["capacity"], 131_072);
+        assert_eq!(json["hits"]["a"], 5);
+        assert_eq!(json["misses"]["torn"], 1);
+        assert_eq!(json["misses"]["unknown_name"], 0);
+    }
+
+    #[test]
+    fn the_table_shows_what_happened_and_what_it_means() {
+        let text = text(&sample());
+        assert!(text.contains("Names held: 12 of 131072"), "{text}");
+        assert!(text.contains("veth0"), "{text}");
+        assert!(
+            text.contains("miss torn") && text.contains(Miss::Torn.text()),
+            "{text}"
+        );
+        assert!(
+            !text.contains("miss class"),
+            "reasons that never happened are left out: {text}"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The one task that owns the zone and the kernel's maps: takes events, publishes what they lead to.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use aya::maps::MapData;
+use dns_common::{hash::HashKeys, maps::map_name};
+use tokio::sync::mpsc;
+
+use crate::{
+    attach::kernel::{KernelError, ServiceMap, access, service_key},
+    metrics::{Metrics, http::Readiness, kernel::Fill},
+    table::{
+        Table,
+        render::Rendering,
+        writer::{NameMap, change},
+    },
+    zone::{Zone, name::Domain, object::Event, store::Store},
+};
+
+/// Most events that are applied before their result is published.
+const BATCH: usize = 4096;
+/// The port of DNS (RFC 1035, section 4.2).
+pub const DNS_PORT: u16 = 53;
+
+/// The kernel's maps, as far as this task writes them.
+pub struct KernelSide {
+    /// The map of names.
+    pub names: NameMap,
+    /// The rows it holds.
+    pub table: Table,
+    /// Secret of the maps.
+    pub keys: HashKeys,
+    /// The map of service addresses.
+    pub services: ServiceMap<MapData>,
+    /// How full the map of names is, for the metrics.
+    pub fill: Arc<Fill>,
+    /// Addresses given by the operator; empty: those of the cluster's DNS Service.
+    pub fixed_addresses: Vec<IpAddr>,
+}
+
+/// What the task needs to publish.
+pub struct Control {
+    /// Where the server reads the zone.
+    pub zone: Arc<ArcSwap<Zone>>,
+    /// The cluster domains.
+    pub domains: Vec<Domain>,
+    /// TTL of the cluster's records in seconds.
+    pub ttl: u32,
+    /// The kernel's maps, unless nothing is answered in the kernel.
+    pub kernel: Option<KernelSide>,
+    /// Where progress is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where the first sync is told.
+    pub readiness: Arc<Readiness>,
+}
+
+impl Control {
+    /// Takes events until every source is gone.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let started = Instant::now();
+        let mut store = Store::new();
+        let mut batch = Vec::new();
+        let mut was_synced = false;
+        while events.recv_many(&mut batch, BATCH).await > 0 {
+            for event in batch.drain(..) {
+                store.apply(event);
+            }
+            self.publish(&mut store);
+            if store.zone().synced() && !was_synced {
+                was_synced = true;
+                tracing::info!(
+                    services = store.services(),
+                    names = self.kernel.as_ref().map_or(0, |kernel| kernel.table.held().len()),
+                    after = ?started.elapsed(),
+                    "synced"
+                );
+                self.warn_without_addresses(store.zone());
+            }
+        }
+    }
+
+    /// Gives the server the new zone, then the kernel: it never says what the server does not know.
+    fn publish(&mut self, store: &mut Store) {
+        for error in store.take_refused() {
+            tracing::warn!("an object is left out: {error}");
+        }
+        let touched = store.take_touched();
+        let zone = store.zone();
+        self.zone.store(Arc::new(zone.clone()));
+        if let Some(kernel) = &mut self.kernel {
+            let rendering = Rendering {
+                domains: &self.domains,
+                ttl: self.ttl,
+                keys: &kernel.keys,
+            };
+            let wanted = touched.iter().flat_map(|name| rendering.wanted(zone, name));
+            let left_out = kernel.table.left_out();
+            let report = change(&mut kernel.table, &mut kernel.names, wanted);
+            if let Some(error) = report.error {
+                tracing::error!("{error}; the userspace server answers instead");
+            }
+            if left_out == 0 && kernel.table.left_out() > 0 {
+                tracing::warn!(
+                    names = kernel.table.left_out(),
+                    "the kernel's map has no place for all names; the userspace server answers for the rest"
+                );
+            }
+            kernel
+                .fill
+                .held
+                .store(kernel.table.held().len() as u64, Relaxed);
+            kernel
+                .fill
+                .left_out
+                .store(kernel.table.left_out() as u64, Relaxed);
+            if kernel.fixed_addresses.is_empty()
+                && let Err(error) = set_addresses(&mut kernel.services, zone.dns_addresses())
+            {
+                tracing::error!("{error}");
+            }
+        }
+        self.metrics.published(zone.synced(), store.services());
+        self.readiness.set_synced(zone.synced());
+    }
+
+    fn warn_without_addresses(&self, zone: &Zone) {
+        let fixed = self.kernel.as_ref().map(|kernel| &kernel.fixed_addresses);
+        if fixed.is_some_and(Vec::is_empty) && zone.dns_addresses().is_empty() {
+            tracing::warn!(
+                "no Service in kube-system is labelled k8s-app=kube-dns, so no address is known at which \
+                 clients reach DNS, and the kernel answers nothing; label the Service, or give --service-ip"
+            );
+        }
+    }
+}
+
+/// Makes the map hold just these addresses, with the port of DNS.
+pub fn set_addresses(
+    services: &mut ServiceMap<MapData>,
+    addresses: &[IpAddr],
+) -> Result<(), KernelError> {
+    let wanted: BTreeSet<[u32; 5]> = addresses
+        .iter()
+        .map(|&address| bytemuck::cast(service_key(address, DNS_PORT)))
+        .collect();
+    let held: BTreeSet<[u32; 5]> = services
+        .keys()
+        .collect::<Result<_, _>>()
+        .map_err(access(map_name::SERVICES))?;
+    for key in wanted.difference(&held) {
+        services
+            .insert(*key, 1, 0)
+            .map_err(access(map_name::SERVICES))?;
+    }
+    for key in held.difference(&wanted) {
+        services.remove(key).map_err(access(map_name::SERVICES))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! The kernel's side of the metrics: counters read from the maps when asked for.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use aya::maps::MapData;
+use dns_common::Outcome;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+};
+
+use crate::attach::{counters::Outcomes, kernel::OutcomeMap};
+
+/// How full the kernel's map of names is.
+#[derive(Debug, Default)]
+pub struct Fill {
+    /// Names held.
+    pub held: AtomicU64,
+    /// Names that there is no place for.
+    pub left_out: AtomicU64,
+}
+
+/// Reads the kernel's counters for the metrics page.
+pub struct KernelCollector {
+    /// The counters.
+    pub outcomes: OutcomeMap<MapData>,
+    /// How full the map of names is.
+    pub fill: Arc<Fill>,
+    /// Names that the map has room for.
+    pub capacity: u32,
+}
+
+impl Collector for KernelCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let outcomes = Outcomes::read(&self.outcomes).map_err(|error| {
+            tracing::warn!("{error}");
+            fmt::Error
+        })?;
+        let zero = ConstCounter::new(0_u64);
+        let mut family = encoder.encode_descriptor(
+            "kernel_packets",
+            "Packets seen by the kernel programs, by hook, whether they were answered, and the kind of answer or the reason to pass them on",
+            None,
+            zero.metric_type(),
+        )?;
+        for (hook, outcome, count) in outcomes.iter() {
+            let (result, reason) = match outcome {
+                Outcome::Hit(hit) => ("hit", hit.label()),
+                Outcome::Miss(miss) => ("miss", miss.label()),
+            };
+            let labels = [
+                ("hook", hook.label()),
+                ("result", result),
+                ("reason", reason),
+            ];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        let gauges = [
+            (
+                "kernel_names",
+                "Names held in the kernel",
+                self.fill.held.load(Relaxed),
+            ),
+            (
+                "kernel_names_left_out",
+                "Names answered in userspace because the kernel's map has no place for them",
+                self.fill.left_out.load(Relaxed),
+            ),
+            (
+                "kernel_names_capacity",
+                "Names that the kernel's map has room for",
+                u64::from(self.capacity),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KernelCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelCollector").finish_non_exhaustive()
+    }
+}

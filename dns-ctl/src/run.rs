@@ -1,0 +1,298 @@
+//! `dns-ctl run`: puts the parts together, and takes them apart when told to stop.
+
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use bytemuck::Zeroable as _;
+use dns_common::{
+    hash::HashKeys,
+    headers::Dns,
+    maps::{ABI_VERSION, Config as MapConfig, DEFAULT_MAX_NAMES},
+};
+use rand::TryRng as _;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Mode,
+    attach::{
+        attacher::Attacher,
+        kernel::{Kernel, OBJECT},
+        links::Netlink,
+        pins::PinFolder,
+        select::select,
+    },
+    config::{Config, KernelConfig, Source},
+    control::{Control, DNS_PORT, KernelSide, set_addresses},
+    kube::{client, manifests::Manifests, watch},
+    metrics::{
+        Metrics,
+        http::{self, Readiness},
+        kernel::{Fill, KernelCollector},
+    },
+    serve::{
+        answer::Authority,
+        forward::Forwarder,
+        server::Server,
+        service::Service,
+        upstream::{Upstream, check_not_own, upstreams},
+    },
+    table::{Table, writer::NameMap},
+    zone::{Zone, object::Event},
+};
+
+/// Where the node's own name servers are told.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Events that may wait for the task that owns the zone; a source that is faster waits.
+const EVENT_QUEUE: usize = 4096;
+
+/// Runs until SIGTERM or SIGINT, then leaves nothing attached.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for SIGINT")?;
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Arc::new(Readiness::default());
+    let zone = Arc::new(ArcSwap::from_pointee(Zone::default()));
+    let shutdown = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let source = open_source(&config.source, event_sender, &metrics).await?;
+    let upstreams = find_upstreams(&config)?;
+    let recursion = recursion_available(&config, &upstreams);
+    let authority = Authority::new(&config.domains, config.ttl, recursion)?;
+    let server = Server::bind(&config.listen)?;
+    readiness.set_listening(true);
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let mut kernel = match &config.kernel {
+        Some(kernel) => Some(KernelPart::start(kernel, &config, recursion, &metrics).await?),
+        None => None,
+    };
+
+    for &address in server.addresses() {
+        tracing::info!(%address, "serving DNS over UDP and TCP");
+    }
+    let service = Arc::new(Service {
+        zone: Arc::clone(&zone),
+        authority,
+        forwarder: Forwarder::new(&upstreams, Arc::clone(&metrics)),
+        metrics: Arc::clone(&metrics),
+    });
+    tasks.spawn(server.run(service, shutdown.clone()));
+    if let Some(listener) = metrics_listener {
+        let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
+        let until = shutdown.clone();
+        tasks.spawn(async move {
+            if let Err(error) = http::serve(listener, metrics, readiness, until).await {
+                tracing::error!("metrics are no longer served: {error}");
+            }
+        });
+    }
+    let control = Control {
+        zone,
+        domains: config.domains,
+        ttl: config.ttl,
+        kernel: kernel.as_mut().and_then(|kernel| kernel.side.take()),
+        metrics,
+        readiness,
+    };
+    let sources = [tokio::spawn(source), tokio::spawn(control.run(events))];
+
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    // First the kernel lets go, so that no query is answered from maps that nobody keeps.
+    if let Some(kernel) = &mut kernel {
+        kernel.attacher.detach_all().await;
+    }
+    shutdown.cancel();
+    tasks.join_all().await;
+    for task in sources {
+        task.abort();
+    }
+    Ok(())
+}
+
+/// The kernel programs of a running instance.
+struct KernelPart {
+    attacher: Attacher,
+    /// What the task that owns the maps takes over.
+    side: Option<KernelSide>,
+    _pins: PinFolder,
+}
+
+impl KernelPart {
+    /// Loads the programs, fills in the configuration, and attaches to the interfaces.
+    async fn start(
+        kernel_config: &KernelConfig,
+        config: &Config,
+        recursion: bool,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
+        let netlink = Netlink::open()?;
+        let links = netlink.links().await?;
+        let chosen = select(&links, &kernel_config.interfaces)?;
+        if chosen.is_empty() {
+            warn_without_interfaces(kernel_config);
+        }
+        let mut pins = PinFolder::claim(&kernel_config.bpffs)?;
+        let mut kernel = Kernel::load(OBJECT, DEFAULT_MAX_NAMES)?;
+        for (name, map) in kernel.maps() {
+            pins.pin(name, map)?;
+        }
+        let mut maps = kernel.take_maps()?;
+        let keys = random_keys()?;
+        set_addresses(&mut maps.services, &config.service_ips)?;
+        maps.configure(MapConfig {
+            version: ABI_VERSION,
+            ports: MapConfig::port_bit(DNS_PORT),
+            recursion: if recursion { Dns::RA.into() } else { 0 },
+            keys,
+        })?;
+        let fill = Arc::new(Fill::default());
+        metrics.register(Box::new(KernelCollector {
+            outcomes: maps.outcomes,
+            fill: Arc::clone(&fill),
+            capacity: DEFAULT_MAX_NAMES,
+        }));
+        let mut attacher = Attacher::new(netlink, kernel, maps.attached);
+        for link in chosen {
+            match attacher.attach(kernel_config.hook, link) {
+                Ok(rung) => tracing::info!(interface = link.name, hook = %rung, "attached"),
+                Err(error) => {
+                    attacher.detach_all().await;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(Self {
+            attacher,
+            side: Some(KernelSide {
+                names: NameMap::new(maps.names, keys),
+                table: Table::default(),
+                keys,
+                services: maps.services,
+                fill,
+                fixed_addresses: config.service_ips.clone(),
+            }),
+            _pins: pins,
+        })
+    }
+}
+
+/// The source's work, which sends events until their receiver is gone.
+async fn open_source(
+    source: &Source,
+    events: mpsc::Sender<Event>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let metrics = Arc::clone(metrics);
+    Ok(match source {
+        Source::Manifests(path) => {
+            let manifests = Manifests::open(path)?;
+            for problem in manifests.problems() {
+                tracing::error!("{problem}");
+            }
+            Box::pin(manifests.run(events, metrics))
+        }
+        Source::Api {
+            kubeconfig,
+            context,
+        } => {
+            let client = client::connect(kubeconfig.as_deref(), context.as_deref()).await?;
+            Box::pin(watch::watch(client, events, metrics))
+        }
+    })
+}
+
+/// The upstreams given, or else those of the node; none if there is no server to ask them.
+fn find_upstreams(config: &Config) -> anyhow::Result<Vec<Upstream>> {
+    if config.listen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = if config.upstreams.is_empty() {
+        read_resolv_conf(Path::new(RESOLV_CONF), &config.listen)
+    } else {
+        config.upstreams.clone()
+    };
+    check_not_own(&found, &config.listen, is_local)?;
+    if found.is_empty() {
+        tracing::warn!(
+            "no upstream is known: names outside the cluster domains get SERVFAIL; give --upstream"
+        );
+    }
+    Ok(found)
+}
+
+/// The node's own name servers, without those that are this server itself.
+fn read_resolv_conf(path: &Path, listen: &[SocketAddr]) -> Vec<Upstream> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::warn!("{} can't be read: {error}", path.display());
+            return Vec::new();
+        }
+    };
+    let conf = upstreams(&text);
+    for ignored in conf.ignored {
+        tracing::warn!("{}: {ignored}", path.display());
+    }
+    let mut found = conf.upstreams;
+    found.retain(
+        |upstream| match check_not_own(&[*upstream], listen, is_local) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!("{}: {error}", path.display());
+                false
+            }
+        },
+    );
+    found
+}
+
+/// Whether the address belongs to this host: only then can a socket be bound to it.
+fn is_local(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Whether responses say that recursion is available: if this server has upstreams, or if it is another
+/// DNS that answers what the kernel does not.
+fn recursion_available(config: &Config, upstreams: &[Upstream]) -> bool {
+    !upstreams.is_empty() || config.mode == Mode::Accelerate
+}
+
+fn warn_without_interfaces(kernel: &KernelConfig) {
+    if kernel.interfaces.is_empty() {
+        tracing::warn!("no --interface is given, so the kernel answers nothing");
+    } else {
+        let patterns: Vec<_> = kernel.interfaces.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            "no interface matches {}, so the kernel answers nothing",
+            patterns.join(" or ")
+        );
+    }
+}
+
+/// Keys that no tenant knows: names that collide under them can't be chosen.
+fn random_keys() -> anyhow::Result<HashKeys> {
+    let mut keys = HashKeys::zeroed();
+    rand::rngs::SysRng
+        .try_fill_bytes(bytemuck::bytes_of_mut(&mut keys))
+        .context("the system gives no random numbers")?;
+    Ok(keys)
+}

@@ -1,0 +1,265 @@
+//! Binds the listen addresses and moves messages between the sockets and the service.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    service::{Action, Service},
+    tcp,
+    udp::{Route, Socket},
+};
+use crate::metrics::label::Transport;
+
+/// The largest request over UDP that is read whole.
+const MAX_REQUEST: usize = 4096;
+/// How many TCP connections may be open, over all listeners.
+const CONNECTIONS: usize = 256;
+/// How long queries under way may take to end at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long to wait after an error that will not pass at once, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often to look for a port that is free for both UDP and TCP when any port will do.
+const ANY_PORT_TRIES: usize = 16;
+
+/// Bound listeners, UDP and TCP for each address.
+#[derive(Debug)]
+pub struct Server {
+    udp: Vec<Socket>,
+    tcp: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Why an address can't be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another process has the port.
+    #[error(
+        "{transport} port of {address} is in use by another process: stop it, or choose another \
+         address with --listen (`ss -lpn sport = :{}` shows who it is)", address.port()
+    )]
+    InUse {
+        /// The address asked for.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+    },
+    /// Ports below 1024 are for those who may.
+    #[error(
+        "not allowed to listen on {transport} {address}: give the process CAP_NET_BIND_SERVICE, or \
+         choose a port of 1024 or above with --listen"
+    )]
+    Privileged {
+        /// The address asked for.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+    },
+    /// The host does not have the address.
+    #[error(
+        "no interface of this host has the address of {transport} {address}: add it, or choose \
+         another with --listen"
+    )]
+    NoSuchAddress {
+        /// The address asked for.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+    },
+    /// Anything else.
+    #[error("can't listen on {transport} {address}: {source}")]
+    Other {
+        /// The address asked for.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl Server {
+    /// Binds every address for UDP and TCP. Has to be called within a Tokio runtime.
+    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
+        let mut server = Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            addresses: Vec::new(),
+        };
+        for &address in addresses {
+            let (udp, tcp, bound) = bind_pair(address)?;
+            server.udp.push(udp);
+            server.tcp.push(tcp);
+            server.addresses.push(bound);
+        }
+        Ok(server)
+    }
+
+    /// The addresses that are really bound, in the order asked for; port 0 has become a real one.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Answers queries until `shutdown` is cancelled, then lets those under way end.
+    pub async fn run(self, service: Arc<Service>, shutdown: CancellationToken) {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut listeners = JoinSet::new();
+        for socket in self.udp {
+            listeners.spawn(serve_udp(socket, Arc::clone(&service), shutdown.clone()));
+        }
+        for listener in self.tcp {
+            listeners.spawn(serve_tcp(
+                listener,
+                Arc::clone(&service),
+                Arc::clone(&connections),
+                shutdown.clone(),
+            ));
+        }
+        while listeners.join_next().await.is_some() {}
+    }
+}
+
+async fn serve_udp(socket: Socket, service: Arc<Service>, shutdown: CancellationToken) {
+    let socket = Arc::new(socket);
+    let mut forwarded = JoinSet::new();
+    let mut buffer = vec![0; MAX_REQUEST];
+    loop {
+        let received = tokio::select! {
+            received = socket.receive(&mut buffer) => received,
+            () = shutdown.cancelled() => break,
+        };
+        match received {
+            Ok((length, route)) => {
+                let message = &buffer[..length];
+                handle_datagram(message, route, &socket, &service, &mut forwarded).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a datagram could not be received");
+                sleep(PAUSE).await;
+            }
+        }
+        while forwarded.try_join_next().is_some() {}
+    }
+    drain(forwarded).await;
+}
+
+async fn handle_datagram(
+    message: &[u8],
+    route: Route,
+    socket: &Arc<Socket>,
+    service: &Arc<Service>,
+    forwarded: &mut JoinSet<()>,
+) {
+    match service.handle(message, Transport::Udp) {
+        Action::Ignore => {}
+        Action::Reply(reply) => send(socket, &reply, route).await,
+        Action::Forward(request) => {
+            let (socket, service) = (Arc::clone(socket), Arc::clone(service));
+            let message = message.to_vec();
+            // Bounded by the forwarder, which turns away what is too much.
+            forwarded.spawn(async move {
+                if let Some(reply) = service.forward(&message, request, Transport::Udp).await {
+                    send(&socket, &reply, route).await;
+                }
+            });
+        }
+    }
+}
+
+async fn send(socket: &Socket, reply: &[u8], route: Route) {
+    if let Err(error) = socket.send(reply, route).await {
+        tracing::debug!(peer = %route.peer, %error, "a reply could not be sent");
+    }
+}
+
+async fn serve_tcp(
+    listener: TcpListener,
+    service: Arc<Service>,
+    connections: Arc<Semaphore>,
+    shutdown: CancellationToken,
+) {
+    let mut served = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &connections) => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let (service, shutdown) = (Arc::clone(&service), shutdown.clone());
+                served.spawn(async move {
+                    let _permit = permit;
+                    tcp::serve(stream, service, shutdown).await;
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+        while served.try_join_next().is_some() {}
+    }
+    drop(listener);
+    drain(served).await;
+}
+
+/// Waits until there is room for a connection, then for the connection.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(tokio::net::TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn drain(mut tasks: JoinSet<()>) {
+    let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Binds both protocols at one address; with port 0 at one port that is free for both.
+fn bind_pair(address: SocketAddr) -> Result<(Socket, TcpListener, SocketAddr), BindError> {
+    let mut tries = if address.port() == 0 {
+        ANY_PORT_TRIES
+    } else {
+        1
+    };
+    loop {
+        tries -= 1;
+        let udp = Socket::bind(address).map_err(|error| bind_error(address, "UDP", error))?;
+        let bound = udp
+            .local_addr()
+            .map_err(|error| bind_error(address, "UDP", error))?;
+        match tcp::bind(bound) {
+            Ok(tcp) => return Ok((udp, tcp, bound)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            Err(error) => return Err(bind_error(bound, "TCP", error)),
+        }
+    }
+}
+
+fn bind_error(address: SocketAddr, transport: &'static str, source: io::Error) -> BindError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { address, transport },
+        io::ErrorKind::PermissionDenied => BindError::Privileged { address, transport },
+        io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress { address, transport },
+        _ => BindError::Other {
+            address,
+            transport,
+            source,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

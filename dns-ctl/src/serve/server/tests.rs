@@ -1,0 +1,273 @@
+//! The server on loopback, with real sockets: good queries, bad bytes, pipelines, shutdown.
+
+use arc_swap::ArcSwap;
+use hickory_proto::{
+    op::{Edns, Message, Query, ResponseCode},
+    rr::{Name, RData, RecordType, rdata::A},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    metrics::Metrics,
+    serve::{answer::Authority, forward::Forwarder, upstream::Upstream},
+    zone::{
+        object::{Change, Event, ObjectKey, Reach, Service as ServiceObject},
+        store::Store,
+    },
+};
+
+const NGINX: &str = "nGinx.default.svc.cluster.local.";
+
+struct Running {
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+fn zone() -> crate::zone::Zone {
+    let mut store = Store::new();
+    let nginx = ServiceObject {
+        key: ObjectKey::new("default", "nginx"),
+        reach: Reach::ClusterIps(vec!["10.96.0.10".parse().unwrap()]),
+        is_dns: false,
+    };
+    for event in [
+        Event::Service(Change::Init),
+        Event::Service(Change::InitApply(nginx)),
+        Event::Service(Change::InitDone),
+        Event::Namespace(Change::Init),
+        Event::Namespace(Change::InitDone),
+    ] {
+        store.apply(event);
+    }
+    store.zone().clone()
+}
+
+fn start(upstreams: &[Upstream]) -> Running {
+    let server = Server::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = server.addresses()[0];
+    let metrics = Arc::new(Metrics::new());
+    let domain = "cluster.local".parse().unwrap();
+    let service = Arc::new(Service {
+        zone: Arc::new(ArcSwap::from_pointee(zone())),
+        authority: Authority::new(&[domain], 5, !upstreams.is_empty()).unwrap(),
+        forwarder: Forwarder::new(upstreams, Arc::clone(&metrics)),
+        metrics: Arc::clone(&metrics),
+    });
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(server.run(service, shutdown.clone()));
+    Running {
+        address,
+        metrics,
+        shutdown,
+        task,
+    }
+}
+
+fn query(id: u16, name: &str) -> Message {
+    let mut message = Message::query();
+    message.metadata.id = id;
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
+    message
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap();
+    [&length.to_be_bytes(), message].concat()
+}
+
+async fn over_udp(address: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(bytes, address).await.unwrap();
+    let mut buffer = vec![0; 4096];
+    let (length, from) = timeout(Duration::from_secs(2), socket.recv_from(&mut buffer))
+        .await
+        .ok()?
+        .unwrap();
+    assert_eq!(from, address);
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+async fn next_message(stream: &mut TcpStream) -> Message {
+    let mut bytes = vec![0; usize::from(stream.read_u16().await.unwrap())];
+    stream.read_exact(&mut bytes).await.unwrap();
+    Message::from_vec(&bytes).unwrap()
+}
+
+fn address_of(message: &Message) -> Option<String> {
+    match message.answers.first()?.data {
+        RData::A(A(address)) => Some(address.to_string()),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn both_transports_answer_alike() {
+    let server = start(&[]);
+    let bytes = query(7, NGINX).to_vec().unwrap();
+    let udp = over_udp(server.address, &bytes).await.unwrap();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&framed(&bytes)).await.unwrap();
+    let tcp = next_message(&mut stream).await;
+    assert_eq!(Message::from_vec(&udp).unwrap(), tcp);
+    assert_eq!(address_of(&tcp).unwrap(), "10.96.0.10");
+    assert_eq!(tcp.answers[0].name.to_ascii(), NGINX);
+    assert!(tcp.metadata.authoritative && tcp.metadata.recursion_desired);
+    assert!(!tcp.metadata.recursion_available);
+}
+
+#[tokio::test]
+async fn bad_bytes_are_counted_and_do_no_harm() {
+    let server = start(&[]);
+    let good = query(9, NGINX).to_vec().unwrap();
+    assert_eq!(
+        over_udp(server.address, &good[..20]).await.unwrap()[3] & 0x0F,
+        1
+    );
+    assert_eq!(
+        over_udp(server.address, &[0; 12]).await.unwrap()[3] & 0x0F,
+        1
+    );
+
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for bytes in [&b""[..], b"x", &good[..11], &[0xFF; 700]] {
+        socket.send_to(bytes, server.address).await.unwrap();
+    }
+    let reply = over_udp(server.address, &good).await.unwrap();
+    assert_eq!(Message::from_vec(&reply).unwrap().answers.len(), 1);
+    let page = server.metrics.render();
+    assert!(page.contains("kxdns_server_malformed_total 6"), "{page}");
+}
+
+#[tokio::test]
+async fn a_connection_carries_many_queries_and_survives_a_bad_one() {
+    let server = start(&[]);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut bytes = Vec::new();
+    for id in 0..50 {
+        bytes.extend(framed(&query(id, NGINX).to_vec().unwrap()));
+    }
+    let bad = query(50, NGINX).to_vec().unwrap();
+    bytes.extend(framed(&bad[..20]));
+    bytes.extend(framed(
+        &query(51, "nope.default.svc.cluster.local.")
+            .to_vec()
+            .unwrap(),
+    ));
+    // In odd pieces, so that lengths and messages are cut.
+    for piece in bytes.chunks(7) {
+        stream.write_all(piece).await.unwrap();
+    }
+    for id in 0..50 {
+        let message = next_message(&mut stream).await;
+        assert_eq!(message.metadata.id, id);
+        assert_eq!(message.answers.len(), 1);
+    }
+    let rcode = next_message(&mut stream).await.metadata.response_code;
+    assert_eq!(rcode, ResponseCode::FormErr);
+    let last = next_message(&mut stream).await;
+    assert_eq!(last.metadata.id, 51);
+    assert_eq!(last.metadata.response_code, ResponseCode::NXDomain);
+}
+
+#[tokio::test]
+async fn outside_names_come_from_the_upstream_for_both_transports() {
+    // Another server of ours is the upstream: it holds another cluster's domain.
+    let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, peer)) = upstream.recv_from(&mut buffer).await {
+            buffer[2] |= 0x80;
+            buffer[3] = 3;
+            upstream.send_to(&buffer[..length], peer).await.unwrap();
+        }
+    });
+    let server = start(&[address.to_string().parse().unwrap()]);
+    let mut outside = query(77, "Outside.example.");
+    outside.set_edns(Edns::new());
+    let bytes = outside.to_vec().unwrap();
+    let udp = over_udp(server.address, &bytes).await.unwrap();
+    let message = Message::from_vec(&udp).unwrap();
+    assert_eq!(message.metadata.id, 77);
+    assert_eq!(message.metadata.response_code, ResponseCode::NXDomain);
+    assert!(!message.metadata.authoritative && message.edns.is_some());
+
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // The sending side closes at once: the reply comes all the same.
+    stream.write_all(&framed(&bytes)).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(next_message(&mut stream).await, message);
+    let page = server.metrics.render();
+    let line = r#"kxdns_server_forwarded_total{outcome="answered"} 2"#;
+    assert!(page.contains(line), "{page}");
+}
+
+#[tokio::test]
+async fn without_upstreams_outside_names_fail() {
+    let server = start(&[]);
+    let mut outside = query(3, "example.com.");
+    outside.set_edns(Edns::new());
+    let reply = over_udp(server.address, &outside.to_vec().unwrap())
+        .await
+        .unwrap();
+    let message = Message::from_vec(&reply).unwrap();
+    assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+    let line = r#"requests_total{transport="udp",zone="outside",type="A",rcode="SERVFAIL"} 1"#;
+    assert!(server.metrics.render().contains(line));
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_server_and_frees_the_ports() {
+    let server = start(&[]);
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(&framed(&query(1, NGINX).to_vec().unwrap()))
+        .await
+        .unwrap();
+    next_message(&mut idle).await;
+    server.shutdown.cancel();
+    timeout(Duration::from_secs(1), server.task)
+        .await
+        .unwrap()
+        .unwrap();
+    drop(Server::bind(&[server.address]).unwrap());
+}
+
+#[tokio::test]
+async fn bind_errors_name_address_and_remedy() {
+    let taken = Server::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = taken.addresses()[0];
+    let error = Server::bind(&[address]).unwrap_err();
+    assert!(matches!(
+        error,
+        BindError::InUse {
+            transport: "UDP",
+            ..
+        }
+    ));
+    let text = error.to_string();
+    assert!(
+        text.contains(&address.to_string()) && text.contains("--listen"),
+        "{text}"
+    );
+
+    // TEST-NET-1: no host has it.
+    let error = Server::bind(&["192.0.2.1:5300".parse().unwrap()]).unwrap_err();
+    assert!(matches!(error, BindError::NoSuchAddress { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_soon() {
+    let server = start(&[]);
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let closed = timeout(Duration::from_secs(5), silent.read(&mut [0; 1])).await;
+    assert_eq!(closed.unwrap().unwrap(), 0);
+}

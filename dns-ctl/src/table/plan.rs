@@ -1,0 +1,79 @@
+//! Compares what the kernel holds with what it should hold: the steps from one to the other.
+
+use std::collections::HashMap;
+
+use dns_common::hash::NameKey;
+
+use super::{Row, Step, Table, render::Wanted};
+
+/// Steps in the order in which they have to be carried out, and the rows for which there is no place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// New and changed rows first, removals last: a name that stays is answered all the time.
+    pub steps: Vec<Step>,
+    /// Rows whose key another name holds.
+    pub shadowed: Vec<(NameKey, Row)>,
+}
+
+impl Table {
+    /// The steps after which the map holds what is wanted of the names given; other names stay.
+    #[must_use]
+    pub fn plan(&self, wanted: impl IntoIterator<Item = Wanted>) -> Plan {
+        let mut planned: HashMap<NameKey, Row> = HashMap::new();
+        let mut puts = Vec::new();
+        let mut removals = Vec::new();
+        let mut shadowed = Vec::new();
+        for Wanted { key, name, row } in wanted {
+            let holder = planned.get(&key).or_else(|| self.held.get(&key));
+            let is_other = holder.is_some_and(|held| held.name != name);
+            match row {
+                Some(row) if is_other => shadowed.push((key, row)),
+                Some(row) if holder == Some(&row) => {}
+                Some(row) => {
+                    planned.insert(key, row.clone());
+                    puts.push(Step::Put(key, row));
+                }
+                None if is_other || holder.is_none() => {}
+                None => removals.push(Step::Remove(key)),
+            }
+        }
+        puts.append(&mut removals);
+        Plan {
+            steps: puts,
+            shadowed,
+        }
+    }
+
+    /// The steps that give rows left out a place, where there may be one now.
+    #[must_use]
+    pub fn plan_left_out(&self) -> Plan {
+        self.plan(self.left_out.values().map(|(key, row)| Wanted {
+            key: *key,
+            name: row.name.clone(),
+            row: Some(row.clone()),
+        }))
+    }
+
+    /// Notes that a step has been carried out.
+    pub(super) fn done(&mut self, step: Step) {
+        match step {
+            Step::Put(key, row) => {
+                self.left_out.remove(&row.name);
+                self.held.insert(key, row);
+            }
+            Step::Remove(key) => {
+                self.held.remove(&key);
+            }
+        }
+    }
+
+    /// Notes that there is no place for a row.
+    pub(super) fn leave_out(&mut self, key: NameKey, row: Row) {
+        self.left_out.insert(row.name.clone(), (key, row));
+    }
+
+    /// Notes that a name is no longer wanted, so that it is not given a place later.
+    pub(super) fn forget(&mut self, name: &[u8]) {
+        self.left_out.remove(name);
+    }
+}

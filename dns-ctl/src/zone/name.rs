@@ -1,0 +1,287 @@
+//! Names in wire form: cluster domains, and owner names relative to them.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// Longest name in wire form, root label included (RFC 1035, section 2.3.4).
+pub const MAX_NAME: usize = 255;
+/// Longest label, its length octet not counted (RFC 1035, section 2.3.4).
+pub const MAX_LABEL: usize = 63;
+
+/// Why a text is not a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A label is empty, as in `a..b`.
+    #[error("`{0}` has an empty label")]
+    EmptyLabel(String),
+    /// A label is longer than 63 octets.
+    #[error("`{0}` has a label of more than 63 octets")]
+    LongLabel(String),
+    /// The whole name is longer than 255 octets in wire form.
+    #[error("`{0}` is longer than 255 octets")]
+    LongName(String),
+    /// A character that no host name has.
+    #[error("`{name}` has the character {character:?}; letters, digits, `-` and `_` are allowed")]
+    Character {
+        /// The whole text.
+        name: String,
+        /// The first character that is not allowed.
+        character: char,
+    },
+}
+
+/// An owner name below a cluster domain: lower-case labels in wire form, without domain and root.
+///
+/// `\x05nginx\x07default\x03svc` is `nginx.default.svc`; the empty name is the zone's apex.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct RelativeName(Arc<[u8]>);
+
+/// A domain that the zone is served under, such as `cluster.local`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Domain(Arc<[u8]>);
+
+impl RelativeName {
+    /// The zone's apex: the cluster domain itself.
+    #[must_use]
+    pub fn apex() -> Self {
+        Self::default()
+    }
+
+    /// `<service>.<namespace>.svc`.
+    pub fn service(namespace: &str, service: &str) -> Result<Self, NameError> {
+        Self::from_labels(&[service, namespace, "svc"])
+    }
+
+    /// `<namespace>.svc`.
+    pub fn namespace(namespace: &str) -> Result<Self, NameError> {
+        Self::from_labels(&[namespace, "svc"])
+    }
+
+    /// The name made of `labels`, the leftmost first.
+    pub fn from_labels(labels: &[&str]) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(64);
+        for label in labels {
+            push_label(&mut wire, label, || labels.join("."))?;
+        }
+        check_length(&wire, || labels.join("."))?;
+        Ok(Self(wire.into()))
+    }
+
+    /// The part of `wire` that stands before `domain`, or `None` if `wire` is not in that domain.
+    ///
+    /// `wire` is a whole name in wire form with its root label, in any case of letters.
+    #[must_use]
+    pub fn within(wire: &[u8], domain: &Domain) -> Option<Self> {
+        let labels = wire.strip_suffix(&[0])?;
+        let split = labels.len().checked_sub(domain.0.len())?;
+        let (relative, suffix) = labels.split_at(split);
+        // The suffix has to begin at a label: a name may merely end in the same octets.
+        (suffix.eq_ignore_ascii_case(&domain.0) && is_label_boundary(relative))
+            .then(|| Self(relative.to_ascii_lowercase().into()))
+    }
+
+    /// Whether this is the cluster domain itself.
+    #[must_use]
+    pub fn is_apex(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this is `dns-version`, where the schema's version is told.
+    #[must_use]
+    pub fn is_schema_version(&self) -> bool {
+        &*self.0 == b"\x0bdns-version"
+    }
+
+    /// The name without its leftmost label; `None` at the apex.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let length = usize::from(*self.0.first()?);
+        self.0.get(1 + length..).map(|rest| Self(rest.into()))
+    }
+
+    /// The whole name in wire form, root label included; `None` if it would exceed 255 octets.
+    #[must_use]
+    pub fn in_domain(&self, domain: &Domain) -> Option<Vec<u8>> {
+        let length = self.0.len() + domain.0.len() + 1;
+        (length <= MAX_NAME).then(|| {
+            let mut wire = Vec::with_capacity(length);
+            wire.extend_from_slice(&self.0);
+            wire.extend_from_slice(&domain.0);
+            wire.push(0);
+            wire
+        })
+    }
+}
+
+impl Domain {
+    /// The domain in wire form, root label included.
+    #[must_use]
+    pub fn to_wire(&self) -> Vec<u8> {
+        let mut wire = self.0.to_vec();
+        wire.push(0);
+        wire
+    }
+}
+
+impl FromStr for Domain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let name = || text.to_owned();
+        let mut wire = Vec::with_capacity(text.len() + 1);
+        for label in text.strip_suffix('.').unwrap_or(text).split('.') {
+            push_label(&mut wire, label, name)?;
+        }
+        check_length(&wire, name)?;
+        Ok(Self(wire.into()))
+    }
+}
+
+impl fmt::Display for RelativeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_labels(&self.0, f)
+    }
+}
+
+impl fmt::Debug for RelativeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelativeName({self})")
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_labels(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Domain({self})")
+    }
+}
+
+/// Whether `wire` consists of whole labels.
+fn is_label_boundary(mut wire: &[u8]) -> bool {
+    while let Some((&length, rest)) = wire.split_first() {
+        match rest.get(usize::from(length)..) {
+            Some(rest) if length > 0 => wire = rest,
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn push_label(wire: &mut Vec<u8>, label: &str, name: impl Fn() -> String) -> Result<(), NameError> {
+    if label.is_empty() {
+        return Err(NameError::EmptyLabel(name()));
+    }
+    if let Some(character) = label
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+    {
+        return Err(NameError::Character {
+            name: name(),
+            character,
+        });
+    }
+    let length = u8::try_from(label.len())
+        .ok()
+        .filter(|&length| usize::from(length) <= MAX_LABEL)
+        .ok_or_else(|| NameError::LongLabel(name()))?;
+    wire.push(length);
+    wire.extend(label.bytes().map(|byte| byte.to_ascii_lowercase()));
+    Ok(())
+}
+
+fn check_length(wire: &[u8], name: impl Fn() -> String) -> Result<(), NameError> {
+    if wire.len() < MAX_NAME {
+        Ok(())
+    } else {
+        Err(NameError::LongName(name()))
+    }
+}
+
+fn write_labels(mut wire: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut separator = "";
+    while let Some((&length, rest)) = wire.split_first() {
+        let (label, rest) = rest.split_at(usize::from(length).min(rest.len()));
+        write!(f, "{separator}{}", label.escape_ascii())?;
+        separator = ".";
+        wire = rest;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(name: &str) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for label in name.split('.') {
+            wire.push(u8::try_from(label.len()).unwrap());
+            wire.extend_from_slice(label.as_bytes());
+        }
+        wire.push(0);
+        wire
+    }
+
+    #[test]
+    fn within_finds_the_relative_part_in_any_case() {
+        let domain: Domain = "Cluster.Local.".parse().unwrap();
+        let name = RelativeName::within(&wire("NGINX.default.Svc.cluster.LOCAL"), &domain);
+        assert_eq!(name, RelativeName::service("default", "nginx").ok());
+        assert_eq!(
+            RelativeName::within(&wire("cluster.local"), &domain),
+            Some(RelativeName::apex())
+        );
+        assert_eq!(RelativeName::within(&wire("local"), &domain), None);
+        assert_eq!(RelativeName::within(&wire("example.com"), &domain), None);
+    }
+
+    #[test]
+    fn a_suffix_inside_a_label_is_not_the_domain() {
+        let domain: Domain = "local".parse().unwrap();
+        // One label of six octets whose last octets are those of the domain's wire form.
+        assert_eq!(RelativeName::within(b"\x07a\x05local\0", &domain), None);
+    }
+
+    #[test]
+    fn parents_lead_to_the_apex() {
+        let name = RelativeName::service("default", "nginx").unwrap();
+        let parent = name.parent().unwrap();
+        assert_eq!(parent, RelativeName::namespace("default").unwrap());
+        assert_eq!(parent.to_string(), "default.svc");
+        assert_eq!(
+            parent.parent().unwrap().parent(),
+            Some(RelativeName::apex())
+        );
+        assert_eq!(RelativeName::apex().parent(), None);
+    }
+
+    #[test]
+    fn bad_names_are_refused_by_reason() {
+        let long = "a".repeat(64);
+        assert!(matches!(
+            RelativeName::service("d", ""),
+            Err(NameError::EmptyLabel(_))
+        ));
+        assert!(matches!(
+            RelativeName::service("d", &long),
+            Err(NameError::LongLabel(_))
+        ));
+        assert!(matches!(
+            RelativeName::service("d", "a.b"),
+            Err(NameError::Character { character: '.', .. })
+        ));
+        assert!(matches!(
+            "a..b".parse::<Domain>(),
+            Err(NameError::EmptyLabel(_))
+        ));
+        let label = "a".repeat(63);
+        assert!(matches!(
+            [label.as_str(); 4].join(".").parse::<Domain>(),
+            Err(NameError::LongName(_))
+        ));
+    }
+}
