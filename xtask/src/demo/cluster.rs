@@ -1,0 +1,202 @@
+//! The demo's cluster: a node that runs dns-ctl, two pods, and the Internet's DNS.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use hickory_proto::rr::RecordType;
+use testbed::{
+    Bpffs, Child, PodFiles, Scratch, Table, Topology, Upstream, kubelet_resolv_conf, output,
+    udp_query,
+};
+
+use super::{
+    counters::{Counters, Status},
+    interrupt, queries,
+};
+use crate::workspace::Workspace;
+
+/// The DNS service's address, as examples/kube-system.yaml has it.
+const SERVICE_IP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+const DNS_PORT: u16 = 53;
+const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
+/// How long dns-ctl may take to be ready.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long any one request may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(2);
+
+/// Everything the demo has started; dropping it ends and removes it all, dns-ctl first.
+pub(super) struct Cluster {
+    dns_ctl: Child,
+    upstream: Upstream,
+    frontend_files: PodFiles,
+    logger_files: PodFiles,
+    manifests: Scratch,
+    bpffs: Bpffs,
+    bed: Topology,
+    program: PathBuf,
+}
+
+impl Cluster {
+    /// Makes the namespaces, starts the upstream and dns-ctl, and waits until that is ready.
+    pub(super) fn start(workspace: &Workspace) -> Result<Self> {
+        let bed = Topology::plan()
+            .pod(queries::FRONTEND)
+            .pod(queries::LOGGER)
+            .outside("internet")
+            .service_ip(SERVICE_IP)
+            .build()?;
+        let internet = bed.outside();
+        let upstream = Upstream::start(
+            &internet.namespace,
+            (internet.ipv4, DNS_PORT).into(),
+            Table::new().address(queries::OUTSIDE_NAME, queries::OUTSIDE_ADDRESS),
+        )?;
+        let bpffs = Bpffs::mount()?;
+        let manifests = copy_of(&workspace.root.join("examples"))?;
+        let files = |namespace| {
+            PodFiles::new(&kubelet_resolv_conf(
+                SERVICE_IP.into(),
+                namespace,
+                "cluster.local",
+            ))
+        };
+        let program = workspace.target_dir.join("release/dns-ctl");
+
+        let mut command = without_settings(bed.node.command(&program));
+        command
+            .arg("run")
+            .arg("--manifests")
+            .arg(manifests.path())
+            .args(["--interface", "pod-*"])
+            .args(["--service-ip", &SERVICE_IP.to_string()])
+            .args(["--listen", &format!("{SERVICE_IP}:{DNS_PORT}")])
+            .args(["--upstream", &upstream.address().to_string()])
+            .arg("--bpffs")
+            .arg(bpffs.path())
+            .args(["--metrics-listen", &METRICS.to_string()]);
+        let mut dns_ctl = Child::spawn("dns-ctl", &mut command)?;
+        wait_until_ready(&mut dns_ctl, &bed)?;
+        Ok(Self {
+            dns_ctl,
+            upstream,
+            frontend_files: files("default")?,
+            logger_files: files("shared")?,
+            manifests,
+            bpffs,
+            bed,
+            program,
+        })
+    }
+
+    /// Runs a program in a pod, to its end.
+    pub(super) fn run_in_pod(
+        &self,
+        pod: &str,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<Output> {
+        let files = if pod == queries::LOGGER {
+            &self.logger_files
+        } else {
+            &self.frontend_files
+        };
+        self.bed
+            .pod(pod)
+            .namespace
+            .pod_command(files, program)
+            .args(arguments)
+            .output()
+            .with_context(|| format!("can't start {program} in pod {pod}"))
+    }
+
+    /// Whether a name resolves to an address, asked once from the frontend.
+    pub(super) fn resolves(&self, name: &str, address: Ipv4Addr) -> Result<bool> {
+        let query = testbed::query(1, name, RecordType::A)?;
+        let pod = &self.bed.pod(queries::FRONTEND).namespace;
+        let reply = udp_query(pod, (SERVICE_IP, DNS_PORT).into(), &query, REQUEST_LIMIT)?;
+        // The one A record of an answer ends with its address; an answer without one does not.
+        Ok(reply.is_some_and(|reply| reply.bytes.ends_with(&address.octets())))
+    }
+
+    /// Writes one more manifest to the folder dns-ctl watches.
+    pub(super) fn add_manifest(&self, name: &str, content: &str) -> Result<()> {
+        self.manifests.write(name, content)?;
+        Ok(())
+    }
+
+    /// What `dns-ctl status` says.
+    pub(super) fn status(&self) -> Result<Status> {
+        let mut command = without_settings(self.bed.node.command(&self.program));
+        command
+            .args(["status", "--output", "json", "--bpffs"])
+            .arg(self.bpffs.path());
+        let text = output(&mut command)?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("`dns-ctl status --output json` says `{}`", text.trim()))
+    }
+
+    /// How many queries each part has seen so far.
+    pub(super) fn counters(&self) -> Result<Counters> {
+        let reply = testbed::get(&self.bed.node, METRICS, "/metrics", REQUEST_LIMIT)?;
+        ensure!(reply.status == 200, "/metrics says {}", reply.status);
+        Counters::read(&self.status()?, &reply.body, self.upstream.queries())
+    }
+
+    /// What dns-ctl has written so far.
+    pub(super) fn log(&self) -> String {
+        self.dns_ctl.output()
+    }
+
+    /// Ends dns-ctl in order, then removes everything.
+    pub(super) fn stop(self) -> Result<()> {
+        let status = self.dns_ctl.stop()?;
+        ensure!(
+            status.success(),
+            "dns-ctl did not end cleanly on SIGTERM ({status})"
+        );
+        Ok(())
+    }
+}
+
+fn wait_until_ready(dns_ctl: &mut Child, bed: &Topology) -> Result<()> {
+    dns_ctl.wait_for("/readyz to say 200", START_LIMIT, || {
+        if interrupt::is_there() {
+            return Ok(Some(()));
+        }
+        let reply = testbed::get(&bed.node, METRICS, "/readyz", REQUEST_LIMIT)?;
+        ensure!(
+            reply.status == 200,
+            "it says {} {}",
+            reply.status,
+            reply.body.trim()
+        );
+        Ok(Some(()))
+    })?;
+    interrupt::check()
+}
+
+/// A copy of a folder of manifests, to which the demo can add.
+fn copy_of(folder: &Path) -> Result<Scratch> {
+    let copy = Scratch::new("manifests")?;
+    for entry in fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))? {
+        let entry = entry?;
+        fs::copy(entry.path(), copy.path().join(entry.file_name()))?;
+    }
+    Ok(copy)
+}
+
+/// The command without settings of dns-ctl that happen to be in this environment.
+fn without_settings(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("KXDNS_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}

@@ -1,0 +1,92 @@
+//! `cargo xtask`: everything one does with this workspace beyond building it, each as one word.
+
+mod build_ebpf;
+mod checks;
+mod demo;
+mod prerequisites;
+mod steps;
+mod tally;
+mod terminal;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::{prerequisites::Purpose, workspace::Workspace};
+
+/// Build, demo, test and upkeep of kxdns.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+enum Task {
+    /// Build the kernel programs, and show their size
+    ///
+    /// Installs bpf-linker and rust-src first if they are missing. An ordinary `cargo build` of dns-ctl builds and
+    /// embeds the same object; it does not install anything.
+    BuildEbpf,
+    /// Show kxdns at work on this machine: a node, two pods, real programs asking for names (needs root)
+    ///
+    /// Makes its own network namespaces, starts dns-ctl on the manifests in examples/, and has getent and dig
+    /// resolve names in the pods. Shows who answered each query: the kernel, dns-ctl's server, or the upstream
+    /// DNS. Removes everything again, also after Ctrl-C.
+    Demo,
+    /// Run all tests; those of the kernel programs and the network need root
+    Test {
+        /// Run only the tests that do not need root
+        #[arg(long)]
+        host_only: bool,
+    },
+    /// Check the formatting (`cargo fmt` repairs it)
+    Fmt,
+    /// Run clippy on the host's and the kernel's crates; a warning is an error
+    Clippy,
+    /// Check what no compiler checks: file sizes, first lines, licences, the README
+    Tidy,
+    /// Check licences, sources and known faults of the dependencies (needs cargo-deny and the network)
+    Deny,
+    /// Install what a task needs, and say what that is
+    Prerequisites {
+        /// The task
+        #[arg(value_enum, default_value_t = Purpose::Test)]
+        purpose: Purpose,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{} {error:#}", terminal::red("error:"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match *task {
+        Task::BuildEbpf => build_ebpf::run(&workspace),
+        Task::Demo => demo::run(&workspace),
+        Task::Test { host_only } => test::run(&workspace, host_only),
+        Task::Fmt => checks::fmt(&workspace),
+        Task::Clippy => checks::clippy(&workspace),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Deny => checks::deny(&workspace),
+        Task::Prerequisites { purpose } => prerequisites::ensure(&workspace, purpose),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Task::command().debug_assert();
+    }
+}

@@ -1,0 +1,180 @@
+//! What each task needs on the machine, whether it is there, and its installation.
+
+mod debian;
+mod rust;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum;
+
+use crate::{terminal, workspace::Workspace};
+
+/// The task for which things are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// Building the kernel object, and dns-ctl with it.
+    Build,
+    /// The demo.
+    Demo,
+    /// The tests that do not need root.
+    HostTest,
+    /// All tests.
+    Test,
+}
+
+/// One thing a task needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Requirement {
+    name: &'static str,
+    why: &'static str,
+    kind: Kind,
+}
+
+/// How to see whether a thing is there, and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The crate that installs itself as a program.
+    BpfLinker,
+    /// The component of the Rust toolchain.
+    RustSrc,
+    /// A program on PATH, from the Debian package of this name.
+    Program { package: &'static str },
+}
+
+const BPF_LINKER: Requirement = Requirement {
+    name: "bpf-linker",
+    why: "links the kernel programs",
+    kind: Kind::BpfLinker,
+};
+const RUST_SRC: Requirement = Requirement {
+    name: "rust-src",
+    why: "the source of `core`, compiled for the kernel",
+    kind: Kind::RustSrc,
+};
+const IP: Requirement = program("ip", "iproute2", "makes network namespaces and links");
+const NSENTER: Requirement = program("nsenter", "util-linux", "runs programs in a namespace");
+const DIG: Requirement = program(
+    "dig",
+    "bind9-dnsutils",
+    "asks for names and shows all of the answer",
+);
+const GETENT: Requirement = program("getent", "libc-bin", "resolves names as applications do");
+const ETHTOOL: Requirement = program("ethtool", "ethtool", "turns offloads on and off");
+const TCPDUMP: Requirement = program("tcpdump", "tcpdump", "checks checksums on the wire");
+const DNSPERF: Requirement = program("dnsperf", "dnsperf", "asks many times at once");
+const KXDPGUN: Requirement = program("kxdpgun", "knot-dnsutils", "asks at the full speed of XDP");
+const BPFTOOL: Requirement = program("bpftool", "bpftool", "shows what is attached");
+const NPM: Requirement = program("npm", "npm", "fetches CoreDNS, the peer");
+
+const fn program(name: &'static str, package: &'static str, why: &'static str) -> Requirement {
+    Requirement {
+        name,
+        why,
+        kind: Kind::Program { package },
+    }
+}
+
+impl Purpose {
+    fn requirements(self) -> &'static [Requirement] {
+        match self {
+            Self::Build => &[BPF_LINKER, RUST_SRC],
+            Self::Demo => &[BPF_LINKER, RUST_SRC, IP, NSENTER, DIG, GETENT],
+            Self::HostTest => &[BPF_LINKER, RUST_SRC, NPM],
+            Self::Test => &[
+                BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DIG, GETENT, ETHTOOL, TCPDUMP, DNSPERF,
+                KXDPGUN, BPFTOOL,
+            ],
+        }
+    }
+}
+
+/// Installs what is missing for a purpose, and says what it does.
+pub(crate) fn ensure(workspace: &Workspace, purpose: Purpose) -> Result<()> {
+    let requirements = purpose.requirements();
+    let missing = missing(workspace, requirements)?;
+    if missing.is_empty() {
+        let names: Vec<_> = requirements
+            .iter()
+            .map(|requirement| requirement.name)
+            .collect();
+        let line = format!("prerequisites are all there: {}", names.join(", "));
+        println!("{}", terminal::dim(&line));
+        return Ok(());
+    }
+    println!("missing, to be installed now:");
+    for requirement in &missing {
+        println!("  {:<12} {}", requirement.name, requirement.why);
+    }
+    install(workspace, &missing)?;
+
+    let still: Vec<_> = self::missing(workspace, &missing)?
+        .iter()
+        .map(|requirement| requirement.name)
+        .collect();
+    ensure!(
+        still.is_empty(),
+        "installed, but still not found: {}; are /usr/sbin and cargo's bin folder on PATH?",
+        still.join(", ")
+    );
+    Ok(())
+}
+
+/// Those that are not there.
+fn missing(workspace: &Workspace, requirements: &[Requirement]) -> Result<Vec<Requirement>> {
+    let tools = ebpf_object::missing_tools(&workspace.root)?;
+    let is_missing = |requirement: &Requirement| match requirement.kind {
+        Kind::BpfLinker => tools.contains(&ebpf_object::MissingTool::BpfLinker),
+        Kind::RustSrc => tools.contains(&ebpf_object::MissingTool::RustSrc),
+        Kind::Program { .. } => !ebpf_object::is_program(requirement.name),
+    };
+    Ok(requirements.iter().copied().filter(is_missing).collect())
+}
+
+/// Installs them, all Debian packages at once and first: what follows may need them.
+fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
+    let packages: Vec<_> = missing
+        .iter()
+        .filter_map(|requirement| match requirement.kind {
+            Kind::Program { package } => Some(package),
+            Kind::BpfLinker | Kind::RustSrc => None,
+        })
+        .collect();
+    if !packages.is_empty() {
+        debian::install(&packages)?;
+    }
+    for requirement in missing {
+        match requirement.kind {
+            Kind::BpfLinker => rust::install_bpf_linker(workspace),
+            Kind::RustSrc => rust::install_rust_src(workspace),
+            Kind::Program { .. } => Ok(()),
+        }
+        .with_context(|| format!("can't install {}", requirement.name))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_need_all_that_the_demo_needs() {
+        let test = Purpose::Test.requirements();
+        for purpose in [Purpose::Build, Purpose::Demo, Purpose::HostTest] {
+            for requirement in purpose.requirements() {
+                assert!(
+                    test.contains(requirement),
+                    "{} is missing",
+                    requirement.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_nobody_has_is_missing() {
+        let workspace = Workspace::find().unwrap();
+        let nobodys = program("kxdns-nobody-has-this", "none", "a test");
+        let shell = program("sh", "dash", "a test");
+        assert_eq!(missing(&workspace, &[nobodys, shell]).unwrap(), [nobodys]);
+    }
+}
