@@ -49,7 +49,8 @@ pub trait Maps {
 /// On success the packet is a complete response to be sent out of the interface it came in by.
 ///
 /// # Errors
-/// The [`Miss`] that is the reason to pass the packet on; its octets are then untouched.
+/// The [`Miss`] that is the reason to pass the packet on; its octets are then untouched, as long as
+/// [`Packet::resize`] gives the length that it says.
 #[inline(always)]
 pub fn respond(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Miss> {
     let config = maps

@@ -207,9 +207,9 @@ pub enum LogLevel {
     /// And what happens.
     #[default]
     Info,
-    /// And details, queried names among them.
+    /// And details.
     Debug,
-    /// And each packet.
+    /// And everything.
     Trace,
 }
 

@@ -71,9 +71,16 @@ pub enum ConfigError {
         "--hook off in --mode accelerate leaves nothing to do; give --listen, or another --hook"
     )]
     NothingToDo,
-    /// A domain given twice.
-    #[error("the cluster domain {0} is given twice")]
-    DomainTwice(Domain),
+    /// A domain inside another, or given twice: one name would have two meanings.
+    #[error(
+        "the cluster domain {inner} lies in {outer}, which is served too; leave one of them out"
+    )]
+    DomainInDomain {
+        /// The domain that lies inside.
+        inner: Domain,
+        /// The domain around it.
+        outer: Domain,
+    },
     /// Upstreams that nobody asks.
     #[error(
         "--upstream is for the userspace server, which --mode accelerate does not run without --listen; leave it out, or give --listen"
@@ -87,8 +94,15 @@ impl TryFrom<RunArgs> for Config {
     fn try_from(args: RunArgs) -> Result<Self, ConfigError> {
         let mut domains: Vec<Domain> = Vec::with_capacity(args.cluster_domain.len());
         for domain in args.cluster_domain {
-            if domains.contains(&domain) {
-                return Err(ConfigError::DomainTwice(domain));
+            for other in &domains {
+                let (inner, outer) = if other.contains(&domain) {
+                    (domain, other.clone())
+                } else if domain.contains(other) {
+                    (other.clone(), domain)
+                } else {
+                    continue;
+                };
+                return Err(ConfigError::DomainInDomain { inner, outer });
             }
             domains.push(domain);
         }
@@ -161,6 +175,10 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
+        let overlap = |inner: &str, outer: &str| ConfigError::DomainInDomain {
+            inner: inner.parse().unwrap(),
+            outer: outer.parse().unwrap(),
+        };
         for (arguments, error) in [
             (
                 "--hook off --interface eth0",
@@ -171,10 +189,9 @@ mod tests {
                 "--mode accelerate --upstream 1.1.1.1",
                 ConfigError::UpstreamWithoutServer,
             ),
-            (
-                "--cluster-domain a.b --cluster-domain A.b.",
-                ConfigError::DomainTwice("a.b".parse().unwrap()),
-            ),
+            ("--cluster-domain a.b,A.b.", overlap("a.b", "a.b")),
+            ("--cluster-domain a.b,svc.a.b", overlap("svc.a.b", "a.b")),
+            ("--cluster-domain svc.a.b,a.b", overlap("svc.a.b", "a.b")),
         ] {
             assert_eq!(config(arguments).unwrap_err(), error, "{arguments}");
         }

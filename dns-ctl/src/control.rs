@@ -71,7 +71,8 @@ impl Control {
             for event in batch.drain(..) {
                 store.apply(event);
             }
-            self.publish(&mut store);
+            // Thousands of map updates would hold up the queries that this thread has to serve.
+            tokio::task::block_in_place(|| self.publish(&mut store));
             if store.zone().synced() && !was_synced {
                 was_synced = true;
                 tracing::info!(
@@ -85,7 +86,7 @@ impl Control {
         }
     }
 
-    /// Gives the server the new zone, then the kernel: it never says what the server does not know.
+    /// Gives the server the new zone, then the kernel: a new name is never answered there alone.
     fn publish(&mut self, store: &mut Store) {
         for error in store.take_refused() {
             tracing::warn!("an object is left out: {error}");

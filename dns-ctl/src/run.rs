@@ -6,6 +6,7 @@ use std::{
     path::Path,
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -31,7 +32,7 @@ use crate::{
         kernel::{Kernel, OBJECT},
         links::Netlink,
         pins::PinFolder,
-        select::select,
+        select::{is_named, select},
     },
     config::{Config, KernelConfig, Source},
     control::{Control, DNS_PORT, KernelSide, set_addresses},
@@ -54,6 +55,8 @@ use crate::{
 
 /// Where the node's own name servers are told.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// How long clients' last requests may take when this process stops.
+const GRACE: Duration = Duration::from_secs(5);
 /// Events that may wait for the task that owns the zone; a source that is faster waits.
 const EVENT_QUEUE: usize = 4096;
 
@@ -65,7 +68,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let readiness = Arc::new(Readiness::default());
     let zone = Arc::new(ArcSwap::from_pointee(Zone::default()));
     let shutdown = CancellationToken::new();
-    let mut tasks = JoinSet::new();
 
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     let source = open_source(&config.source, event_sender, &metrics).await?;
@@ -92,11 +94,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         forwarder: Forwarder::new(&upstreams, Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
     });
-    tasks.spawn(server.run(service, shutdown.clone()));
+    let mut parts = JoinSet::new();
+    parts.spawn(server.run(service, shutdown.clone()));
     if let Some(listener) = metrics_listener {
         let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
         let until = shutdown.clone();
-        tasks.spawn(async move {
+        parts.spawn(async move {
             if let Err(error) = http::serve(listener, metrics, readiness, until).await {
                 tracing::error!("metrics are no longer served: {error}");
             }
@@ -110,22 +113,38 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         metrics,
         readiness,
     };
-    let sources = [tokio::spawn(source), tokio::spawn(control.run(events))];
+    let mut feeds = JoinSet::new();
+    feeds.spawn(source);
+    feeds.spawn(control.run(events));
 
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-    }
+    let result = tokio::select! {
+        _ = terminate.recv() => {
+            tracing::info!("SIGTERM: stopping");
+            Ok(())
+        }
+        _ = interrupt.recv() => {
+            tracing::info!("SIGINT: stopping");
+            Ok(())
+        }
+        // None of them ends by itself: what is left of it would serve data that nobody renews.
+        ended = parts.join_next() => Err(ended),
+        ended = feeds.join_next() => Err(ended),
+    };
     // First the kernel lets go, so that no query is answered from maps that nobody keeps.
     if let Some(kernel) = &mut kernel {
         kernel.attacher.detach_all().await;
     }
+    feeds.shutdown().await;
     shutdown.cancel();
-    tasks.join_all().await;
-    for task in sources {
-        task.abort();
+    let drained = tokio::time::timeout(GRACE, async { while parts.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!("some clients are cut off: they took more than {GRACE:?}");
     }
-    Ok(())
+    match result {
+        Err(Some(Err(panic))) => Err(panic).context("a part of dns-ctl has failed"),
+        Err(_) => anyhow::bail!("a part of dns-ctl has ended by itself"),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// The kernel programs of a running instance.
@@ -172,8 +191,12 @@ impl KernelPart {
         }));
         let mut attacher = Attacher::new(netlink, kernel, maps.attached);
         for link in chosen {
-            match attacher.attach(kernel_config.hook, link) {
+            match attacher.attach(kernel_config.hook, link).await {
                 Ok(rung) => tracing::info!(interface = link.name, hook = %rung, "attached"),
+                // One of many that a pattern matches is left alone; the others are served.
+                Err(error) if !is_named(link, &kernel_config.interfaces) => {
+                    tracing::warn!("{error}; its queries are not answered in the kernel");
+                }
                 Err(error) => {
                     attacher.detach_all().await;
                     return Err(error.into());
@@ -265,15 +288,23 @@ fn read_resolv_conf(path: &Path, listen: &[SocketAddr]) -> Vec<Upstream> {
     found
 }
 
-/// Whether the address belongs to this host: only then can a socket be bound to it.
+/// Whether an interface of this host has the address.
 fn is_local(address: IpAddr) -> bool {
-    std::net::UdpSocket::bind((address, 0)).is_ok()
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
+        return false;
+    };
+    interfaces
+        .filter_map(|interface| interface.address)
+        .any(|own| match address {
+            IpAddr::V4(address) => own.as_sockaddr_in().is_some_and(|own| own.ip() == address),
+            IpAddr::V6(address) => own.as_sockaddr_in6().is_some_and(|own| own.ip() == address),
+        })
 }
 
-/// Whether responses say that recursion is available: if this server has upstreams, or if it is another
-/// DNS that answers what the kernel does not.
+/// Whether responses say that recursion is available: if this server has upstreams, or if there is no
+/// server here and another DNS answers what the kernel does not.
 fn recursion_available(config: &Config, upstreams: &[Upstream]) -> bool {
-    !upstreams.is_empty() || config.mode == Mode::Accelerate
+    !upstreams.is_empty() || (config.mode == Mode::Accelerate && config.listen.is_empty())
 }
 
 fn warn_without_interfaces(kernel: &KernelConfig) {

@@ -10,7 +10,7 @@ use aya::programs::{
 use dns_common::maps::{Attachment, map_name};
 
 use super::{
-    kernel::{AttachedMap, Kernel, TC_PROGRAM, access},
+    kernel::{AttachedMap, Kernel, KernelError, TC_PROGRAM, access},
     links::{Link, Netlink},
     rung::{HookChoice, Rung, ladder},
 };
@@ -20,8 +20,8 @@ struct Attached {
     link: Link,
     rung: Rung,
     _program: ProgramLink,
-    /// Whether the clsact qdisc was made for this program.
-    made_clsact: bool,
+    /// Whether the clsact qdisc was made for this program, or for one that it replaced.
+    owns_clsact: bool,
 }
 
 /// Keeps a program attached until it is dropped.
@@ -60,10 +60,10 @@ impl Attacher {
     }
 
     /// Attaches to `link` on the best rung that works; gives that rung.
-    pub fn attach(&mut self, choice: HookChoice, link: &Link) -> Result<Rung, AttachError> {
+    pub async fn attach(&mut self, choice: HookChoice, link: &Link) -> Result<Rung, AttachError> {
         let mut refusals = Vec::new();
         for &rung in ladder(choice, link) {
-            match self.attach_on(rung, link) {
+            match self.attach_on(rung, link).await {
                 Ok(()) => return Ok(rung),
                 Err(error) => refusals.push(format!("{rung}: {error:#}")),
             }
@@ -93,77 +93,95 @@ impl Attacher {
                 link,
                 rung,
                 _program: program,
-                made_clsact,
+                owns_clsact,
             } = attached;
             drop(program);
             // An interface that went took its entry's meaning along; the map goes with this process.
             let _gone = self.map.remove(&link.index);
             tracing::info!(interface = link.name, hook = %rung, "detached");
-            if made_clsact && let Err(error) = self.netlink.remove_empty_clsact(link.index).await {
+            if owns_clsact && let Err(error) = self.netlink.remove_empty_clsact(link.index).await {
                 tracing::warn!(interface = link.name, "{error:#}");
             }
         }
     }
 
-    fn attach_on(&mut self, rung: Rung, link: &Link) -> anyhow::Result<()> {
-        let kernel = &mut self.kernel;
-        let mut made_clsact = false;
+    async fn attach_on(&mut self, rung: Rung, link: &Link) -> anyhow::Result<()> {
+        let mut owns_clsact = false;
         let program = match rung {
-            Rung::Tcx => attach_tc(kernel, link, TcAttachOptions::TcxOrder(LinkOrder::last()))?,
+            Rung::Tcx => self.attach_tc(link, TcAttachOptions::TcxOrder(LinkOrder::last())),
             Rung::Tc => {
                 // An error means in most cases that the qdisc is there; if not, attaching will tell.
-                made_clsact = tc::qdisc_add_clsact(&link.name).is_ok();
-                remove_left_behind(&link.name)?;
-                attach_tc(kernel, link, TcAttachOptions::Netlink(NlOptions::default()))?
+                let made = tc::qdisc_add_clsact(&link.name).is_ok();
+                owns_clsact = remove_left_behind(&link.name)? || made;
+                self.attach_tc(link, TcAttachOptions::Netlink(NlOptions::default()))
             }
-            Rung::XdpNative => attach_xdp(kernel, link, XdpMode::Driver)?,
-            Rung::XdpGeneric => attach_xdp(kernel, link, XdpMode::Skb)?,
+            Rung::XdpNative => self.attach_xdp(link, XdpMode::Driver),
+            Rung::XdpGeneric => self.attach_xdp(link, XdpMode::Skb),
         };
+        let noted = program.and_then(|program| {
+            self.note(rung, link)?;
+            Ok(program)
+        });
+        match noted {
+            Ok(program) => {
+                self.attached.push(Attached {
+                    link: link.clone(),
+                    rung,
+                    _program: program,
+                    owns_clsact,
+                });
+                Ok(())
+            }
+            Err(error) => {
+                if owns_clsact {
+                    self.netlink.remove_empty_clsact(link.index).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells `status` of the interface.
+    fn note(&mut self, rung: Rung, link: &Link) -> Result<(), KernelError> {
         let entry = Attachment {
             name: padded(&link.name),
             rung: rung as u32,
         };
         self.map
             .insert(link.index, bytemuck::cast::<_, [u32; 5]>(entry), 0)
-            .map_err(access(map_name::ATTACHED))?;
-        self.attached.push(Attached {
-            link: link.clone(),
-            rung,
-            _program: program,
-            made_clsact,
-        });
-        Ok(())
+            .map_err(access(map_name::ATTACHED))
     }
-}
 
-fn attach_tc(
-    kernel: &mut Kernel,
-    link: &Link,
-    options: TcAttachOptions,
-) -> anyhow::Result<ProgramLink> {
-    let program = kernel.tc()?;
-    let id = program.attach_with_options(&link.name, TcAttachType::Ingress, options)?;
-    Ok(ProgramLink::Tc {
-        _link: program.take_link(id)?,
-    })
-}
-
-fn attach_xdp(kernel: &mut Kernel, link: &Link, mode: XdpMode) -> anyhow::Result<ProgramLink> {
-    if link.has_xdp {
-        anyhow::bail!("another XDP program is attached and is left alone");
+    fn attach_tc(&mut self, link: &Link, options: TcAttachOptions) -> anyhow::Result<ProgramLink> {
+        let program = self.kernel.tc()?;
+        let id = program.attach_with_options(&link.name, TcAttachType::Ingress, options)?;
+        Ok(ProgramLink::Tc {
+            _link: program.take_link(id)?,
+        })
     }
-    let program = kernel.xdp()?;
-    let id = program.attach_to_if_index(link.index, mode)?;
-    Ok(ProgramLink::Xdp {
-        _link: program.take_link(id)?,
-    })
+
+    fn attach_xdp(&mut self, link: &Link, mode: XdpMode) -> anyhow::Result<ProgramLink> {
+        if link.has_xdp {
+            anyhow::bail!("another XDP program is attached and is left alone");
+        }
+        let program = self.kernel.xdp()?;
+        let id = program.attach_to_if_index(link.index, mode)?;
+        Ok(ProgramLink::Xdp {
+            _link: program.take_link(id)?,
+        })
+    }
 }
 
 /// Removes a filter of ours that an instance left when it was killed: filters, unlike links, stay.
-fn remove_left_behind(interface: &str) -> anyhow::Result<()> {
+///
+/// Gives whether there was one; then the qdisc was most likely made for it.
+fn remove_left_behind(interface: &str) -> anyhow::Result<bool> {
     match tc::qdisc_detach_program(interface, TcAttachType::Ingress, TC_PROGRAM) {
-        Err(tc::TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.context("can't look for filters"),
+        Ok(()) => Ok(true),
+        Err(tc::TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(false)
+        }
+        Err(error) => Err(error).context("can't look for filters"),
     }
 }
 

@@ -6,8 +6,8 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
     programs::{ProgramError, SchedClassifier, Xdp},
-    sys::SyscallError,
 };
+use caps::{CapSet, Capability};
 use dns_common::{
     entry::Entry,
     maps::{Attachment, Config, Counters, ServiceKey, map_name},
@@ -40,14 +40,19 @@ pub enum KernelError {
         "this dns-ctl was built without the kernel programs; build it after `cargo xtask build-ebpf`, or run it with --hook off"
     )]
     NoObject,
-    /// The kernel does not let this process load programs.
+    /// The process lacks capabilities.
     #[error(
-        "the kernel refuses to load the programs to this process; run it as root or give it the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or use --hook off"
+        "loading the kernel programs needs {}, which this process does not have; run it as root, give it these capabilities, or use --hook off", .0.join(" and ")
     )]
-    Privileges,
+    Capabilities(Vec<&'static str>),
+    /// The kernel does not let this process load programs, whatever its capabilities.
+    #[error(
+        "the kernel does not let this process load programs (a security module or a seccomp filter may forbid bpf(2)); allow it, or use --hook off"
+    )]
+    Forbidden,
     /// The kernel can't run the programs.
     #[error(
-        "this kernel can't run the programs (Linux 5.10 or later is needed); use --hook off to answer in userspace only: {0}"
+        "this kernel can't run the programs (Linux 5.8 or later is needed); use --hook off to answer in userspace only: {0}"
     )]
     Unfit(String),
     /// A map or program is missing or of another kind: object and controller don't belong together.
@@ -87,6 +92,10 @@ impl Kernel {
     pub fn load(object: &[u8], max_names: u32) -> Result<Self, KernelError> {
         if object.is_empty() {
             return Err(KernelError::NoObject);
+        }
+        let missing = missing_capabilities(has_capability);
+        if !missing.is_empty() {
+            return Err(KernelError::Capabilities(missing));
         }
         let ebpf = EbpfLoader::new()
             .map_max_entries(map_name::NAMES, max_names)
@@ -159,6 +168,27 @@ pub fn service_key(address: IpAddr, port: u16) -> ServiceKey {
     }
 }
 
+/// The capabilities that loading and attaching need and that `has` denies.
+fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<&'static str> {
+    // CAP_SYS_ADMIN stands for the two that were split from it in Linux 5.8.
+    let admin = has(Capability::CAP_SYS_ADMIN);
+    let needed = [
+        ("CAP_BPF", admin || has(Capability::CAP_BPF)),
+        ("CAP_PERFMON", admin || has(Capability::CAP_PERFMON)),
+        ("CAP_NET_ADMIN", has(Capability::CAP_NET_ADMIN)),
+    ];
+    needed
+        .into_iter()
+        .filter(|(_, has)| !has)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Whether this process has the capability; if that can't be told, the kernel will tell.
+fn has_capability(capability: Capability) -> bool {
+    caps::has_cap(None, CapSet::Effective, capability).unwrap_or(true)
+}
+
 /// Wraps a map's error with the map's name.
 pub(crate) fn access(name: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Access {
@@ -178,7 +208,7 @@ fn take<M: TryFrom<Map, Error = MapError>>(
 fn load_error(error: &EbpfError) -> KernelError {
     match error {
         EbpfError::MapError(MapError::CreateError { io_error, .. }) if is_denied(io_error) => {
-            KernelError::Privileges
+            KernelError::Forbidden
         }
         EbpfError::ProgramError(error) => program_error(error),
         _ => KernelError::Unfit(chain(error)),
@@ -188,10 +218,7 @@ fn load_error(error: &EbpfError) -> KernelError {
 fn program_error(error: &ProgramError) -> KernelError {
     match error {
         ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(EPERM) => {
-            KernelError::Privileges
-        }
-        ProgramError::SyscallError(SyscallError { io_error, .. }) if is_denied(io_error) => {
-            KernelError::Privileges
+            KernelError::Forbidden
         }
         error => KernelError::Unfit(chain(error)),
     }
@@ -209,4 +236,23 @@ fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let missing = |had: &[Capability]| missing_capabilities(|one| had.contains(&one));
+        assert_eq!(missing(&[]), ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"]);
+        assert_eq!(missing(&[Capability::CAP_SYS_ADMIN]), ["CAP_NET_ADMIN"]);
+        let least = [
+            Capability::CAP_BPF,
+            Capability::CAP_PERFMON,
+            Capability::CAP_NET_ADMIN,
+        ];
+        assert_eq!(missing(&least), [""; 0]);
+        assert_eq!(missing(&least[..2]), ["CAP_NET_ADMIN"]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-/// How long a start waits for a `status` that looks at the folder at the same moment.
+/// How long a start waits for an instance that is just stopping, or for a `status` that looks at the folder.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a folder can't be used.
@@ -72,10 +72,6 @@ pub struct PinFolder {
 impl PinFolder {
     /// Claims the folder, which is made if it is not there.
     pub fn claim(path: &Path) -> Result<Self, PinError> {
-        let io_error = |source| PinError::Io {
-            path: path.to_owned(),
-            source,
-        };
         let existing = path.ancestors().find(|folder| folder.exists());
         let on_bpffs = existing
             .and_then(|folder| statfs(folder).ok())
@@ -83,7 +79,6 @@ impl PinFolder {
         if !on_bpffs {
             return Err(PinError::NotBpffs(path.to_owned()));
         }
-        fs::create_dir_all(path).map_err(io_error)?;
         let lock = lock_exclusively(path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -147,17 +142,29 @@ fn open_folder(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Makes the folder if it is not there, and locks it.
 fn lock_exclusively(path: &Path) -> Result<Flock<File>, PinError> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut file = open_folder(path).map_err(|source| PinError::Io {
+    let io_error = |source| PinError::Io {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err(_) if Instant::now() > deadline => return Err(PinError::InUse(path.to_owned())),
-            Err((back, _)) => file = back,
+        fs::create_dir_all(path).map_err(io_error)?;
+        let file = match open_folder(path) {
+            // An instance that stops has just removed the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            result => result.map_err(io_error)?,
+        };
+        let inode = file.metadata().map_err(io_error)?.ino();
+        if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            // The lock may be that of a folder that has been removed in between.
+            if fs::metadata(path).is_ok_and(|now| now.ino() == inode) {
+                return Ok(lock);
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(PinError::InUse(path.to_owned()));
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -21,8 +21,7 @@ pub struct PatternError {
 /// A name that no interface has.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no interface `{name}` here; the interfaces are: {present}. Give another --interface, or a \
-     pattern such as 'veth*' for interfaces that come later"
+    "there is no interface `{name}` here; give one of these with --interface, or a pattern such as 'veth*': {present}"
 )]
 pub struct NoSuchInterface {
     name: String,
@@ -63,6 +62,13 @@ impl fmt::Display for InterfacePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.pattern.as_str())
     }
+}
+
+/// Whether the operator named this very interface: then it has to work.
+#[must_use]
+pub fn is_named(link: &Link, patterns: &[InterfacePattern]) -> bool {
+    let named = |pattern: &&InterfacePattern| !pattern.is_glob() && pattern.matches(&link.name);
+    patterns.iter().any(|pattern| named(&pattern))
 }
 
 /// The interfaces that the patterns mean, each once, in the order of their indices.
@@ -117,6 +123,16 @@ mod tests {
         assert_eq!(chosen(&["veth[1-9]"]), Ok(vec![3]));
         assert_eq!(chosen(&["cali*"]), Ok(vec![]));
         assert_eq!(chosen(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_pattern_names_no_interface() {
+        let patterns = |texts: &[&str]| -> Vec<InterfacePattern> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let veth = &links()[0];
+        assert!(is_named(veth, &patterns(&["lo", "veth1"])));
+        assert!(!is_named(veth, &patterns(&["veth*", "lo"])));
     }
 
     #[test]

@@ -4,19 +4,14 @@ use std::{io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use aya::maps::{Map, MapError};
-use dns_common::{
-    entry::Entry,
-    maps::{ABI_VERSION, Config, map_name},
-};
+use dns_common::{entry::Entry, maps::map_name};
 use hickory_proto::rr::RecordType;
 use serde::Serialize;
 
+use super::read_config;
 use crate::{
     args::{LookupArgs, Output},
-    attach::{
-        kernel::{ConfigMap, NamesMap},
-        pins,
-    },
+    attach::{kernel::NamesMap, pins},
     zone::name::Domain,
 };
 
@@ -57,13 +52,10 @@ pub fn lookup(args: &LookupArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn find(bpffs: &Path, name: &Domain) -> anyhow::Result<Option<Held>> {
-    let config = Map::from_map_data(pins::open(bpffs, map_name::CONFIG)?)?;
-    let config: Config = bytemuck::cast(ConfigMap::try_from(config)?.get(&0, 0)?);
-    anyhow::ensure!(
-        config.version == ABI_VERSION,
-        "the maps are of version {}, this dns-ctl reads version {ABI_VERSION}: use the dns-ctl that runs",
-        config.version
-    );
+    let config = read_config(bpffs)?;
+    if !pins::is_claimed(bpffs) {
+        eprintln!("no dns-ctl is running here; these are the maps that one left behind");
+    }
     let names = Map::from_map_data(pins::open(bpffs, map_name::NAMES)?)?;
     let names = NamesMap::try_from(names)?;
     let wire = name.to_wire();

@@ -11,6 +11,7 @@ use dns_common::{
 };
 use serde::Serialize;
 
+use super::read_config;
 use crate::{
     args::{Output, StatusArgs},
     attach::{
@@ -57,6 +58,7 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 fn read(bpffs: &Path) -> anyhow::Result<Status> {
+    read_config(bpffs)?;
     let open = |name| -> anyhow::Result<(Map, u32)> {
         let map = pins::open(bpffs, name)?;
         let capacity = map.info().context("can't read about a map")?.max_entries();

@@ -113,6 +113,12 @@ impl RelativeName {
 }
 
 impl Domain {
+    /// Whether `other` is this domain or lies inside it.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        RelativeName::within(&other.to_wire(), self).is_some()
+    }
+
     /// The domain in wire form, root label included.
     #[must_use]
     pub fn to_wire(&self) -> Vec<u8> {

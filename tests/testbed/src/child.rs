@@ -127,6 +127,24 @@ impl Child {
             .with_context(|| format!("can't send {signal} to {}", self.name))
     }
 
+    /// Waits until the program ends by itself, or by a signal already sent.
+    pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + timeout;
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait()? {
+                // Its last words may still be on their way through the pipe.
+                thread::sleep(10 * POLL);
+                return Ok(status);
+            }
+            thread::sleep(POLL);
+        }
+        bail!(
+            "{} has not ended after {timeout:?}; it said:\n{}",
+            self.name,
+            self.output()
+        )
+    }
+
     /// Ends the program: SIGTERM, and SIGKILL if it has not ended within five seconds.
     pub fn stop(mut self) -> Result<ExitStatus> {
         self.end()

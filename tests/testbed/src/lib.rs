@@ -34,6 +34,7 @@ pub use client::{Received, UdpClient, query, tcp_query, udp_query};
 pub use exposition::sum;
 pub use http::{HttpReply, get};
 pub use namespace::{Namespace, require_root};
+pub use nix::sys::signal::Signal;
 pub use output::output;
 pub use pod_files::{PodFiles, kubelet_resolv_conf};
 pub use scratch::Scratch;

@@ -28,8 +28,8 @@ pub(super) fn link_and_network() -> Vec<Case> {
     later.fragment_offset = IpFragOffset::try_new(8).expect("a small offset");
     vec![
         miss(
-            "an empty Ethernet frame",
-            a_query(NGINX)[..14].to_vec(),
+            "a frame of fifteen octets",
+            a_query(NGINX)[..15].to_vec(),
             Miss::Truncated,
         ),
         miss(

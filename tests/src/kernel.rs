@@ -1,0 +1,88 @@
+//! The kernel programs in the hand: loaded with the fixture of `packets`, run on single packets.
+
+use anyhow::{Context as _, Result};
+use aya::programs::{TestRun as _, TestRunOptions};
+use dns_common::{Hook, Outcome};
+use dns_ctl::attach::{
+    counters::Outcomes,
+    kernel::{Kernel, KernelMaps, OBJECT},
+};
+use packets::fixture;
+
+/// Names that the map has room for in tests.
+pub const MAX_NAMES: u32 = 4096;
+
+/// Loaded programs and their maps.
+pub struct Bench {
+    /// The programs.
+    pub kernel: Kernel,
+    /// The maps.
+    pub maps: KernelMaps,
+}
+
+/// What a program made of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The program's return code.
+    pub verdict: u32,
+    /// The outcome that was counted; `None` unless it was exactly one.
+    pub outcome: Option<Outcome>,
+    /// The packet afterwards.
+    pub octets: Vec<u8>,
+}
+
+impl Bench {
+    /// The programs with empty maps.
+    pub fn empty() -> Result<Self> {
+        let mut kernel = Kernel::load(OBJECT, MAX_NAMES)?;
+        let maps = kernel.take_maps()?;
+        Ok(Self { kernel, maps })
+    }
+
+    /// The programs with the maps of [`fixture`].
+    pub fn with_fixture() -> Result<Self> {
+        let mut bench = Self::empty()?;
+        bench
+            .maps
+            .services
+            .insert(bytemuck::cast::<_, [u32; 5]>(fixture::service()), 1, 0)?;
+        for (key, entry) in fixture::entries() {
+            let words: [u64; size_of::<dns_common::entry::Entry>() / 8] = bytemuck::cast(entry);
+            bench.maps.names.insert(key.0, words, 0)?;
+        }
+        bench.maps.configure(fixture::config())?;
+        Ok(bench)
+    }
+
+    /// Runs the program of `hook` on one packet.
+    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> Result<Run> {
+        let before = Outcomes::read(&self.maps.outcomes)?;
+        let mut octets = vec![0; frame.len() + 256];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut octets),
+            ..TestRunOptions::default()
+        };
+        let result = match hook {
+            Hook::Xdp => self.kernel.xdp()?.test_run(options),
+            Hook::Tc => self.kernel.tc()?.test_run(options),
+        }
+        .context("the kernel can't run the packet")?;
+        octets.truncate(usize::try_from(result.data_size_out)?);
+        let after = Outcomes::read(&self.maps.outcomes)?;
+        let mut counted = after
+            .iter()
+            .zip(before.iter())
+            .filter(|((counted_by, _, now), (_, _, then))| *counted_by == hook && now > then)
+            .map(|((_, outcome, now), (_, _, then))| (outcome, now - then));
+        let outcome = match (counted.next(), counted.next()) {
+            (Some((outcome, 1)), None) => Some(outcome),
+            _ => None,
+        };
+        Ok(Run {
+            verdict: result.return_value,
+            outcome,
+            octets,
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! A node that runs dns-ctl, with one pod.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use hickory_proto::{op::Message, rr::RecordType};
+use serde_json::Value;
+use testbed::{Bpffs, Child, Namespace, Scratch, Topology, tcp_query, udp_query};
+
+/// The DNS service's address.
+pub const SERVICE_IP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// The DNS service.
+pub const SERVICE: SocketAddr = SocketAddr::new(IpAddr::V4(SERVICE_IP), 53);
+/// How long anything may take that is not itself the subject of a test.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take.
+pub const ANSWER: Duration = Duration::from_secs(3);
+/// The pod's label.
+pub const POD: &str = "client";
+/// The node's end of the pod's veth pair.
+pub const POD_INTERFACE: &str = "pod-client";
+/// Where metrics and health are served.
+pub const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
+
+/// A running dns-ctl in a topology of its own; all gone when dropped, dns-ctl first.
+#[derive(Debug)]
+pub struct Node {
+    /// The program.
+    pub child: Child,
+    /// Where its maps are pinned.
+    pub bpffs: Bpffs,
+    /// The namespaces.
+    pub bed: Topology,
+}
+
+impl Node {
+    /// Starts dns-ctl in the bed's node, attached to the pod's interface, and waits until it is ready.
+    ///
+    /// `source` are the flags that say where objects come from, `flags` any more.
+    pub fn start(bed: Topology, source: &[&str], flags: &[&str]) -> Result<Self> {
+        let bpffs = Bpffs::mount()?;
+        let child = Child::spawn("dns-ctl", &mut run_command(&bed, &bpffs, source, flags))?;
+        let mut node = Self { child, bpffs, bed };
+        node.wait_until_ready()?;
+        Ok(node)
+    }
+
+    /// Waits until readiness is reported.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let bed = &self.bed;
+        self.child.wait_for("readiness", PATIENCE, || {
+            let reply = testbed::get(&bed.node, METRICS, "/readyz", ANSWER)?;
+            ensure!(reply.status == 200, "{}", reply.body);
+            Ok(Some(()))
+        })
+    }
+
+    /// The pod's namespace.
+    #[must_use]
+    pub fn pod(&self) -> &Namespace {
+        &self.bed.pod(POD).namespace
+    }
+
+    /// What `dns-ctl status` says.
+    pub fn status(&self) -> Result<Value> {
+        let mut command = dns_ctl(&self.bed.node)?;
+        command
+            .args(["status", "--output", "json", "--bpffs"])
+            .arg(self.folder());
+        Ok(serde_json::from_str(&testbed::output(&mut command)?)?)
+    }
+
+    /// The folder given with `--bpffs`.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        folder(&self.bpffs)
+    }
+
+    /// Packets answered in the kernel so far.
+    pub fn hits(&self) -> Result<u64> {
+        let status = self.status()?;
+        let hits = status["hits"].as_object().context("`hits` is an object")?;
+        Ok(hits.values().filter_map(Value::as_u64).sum())
+    }
+
+    /// Packets passed on for this reason so far.
+    pub fn misses(&self, reason: &str) -> Result<u64> {
+        self.status()?["misses"][reason]
+            .as_u64()
+            .with_context(|| format!("no counter `{reason}`"))
+    }
+
+    /// Asks over UDP from the pod; the octets of the answer.
+    pub fn ask(&self, query: &[u8]) -> Result<Vec<u8>> {
+        let reply = udp_query(self.pod(), SERVICE, query, ANSWER)?.context("no answer over UDP")?;
+        ensure!(
+            reply.from == SERVICE,
+            "the answer comes from {}",
+            reply.from
+        );
+        Ok(reply.bytes)
+    }
+
+    /// Asks over TCP from the pod, which only the userspace server answers.
+    pub fn ask_server(&self, query: &[u8]) -> Result<Vec<u8>> {
+        Ok(tcp_query(self.pod(), SERVICE, query, ANSWER)?.bytes)
+    }
+
+    /// The IPv4 address that the pod gets for a name, over UDP.
+    pub fn resolve(&self, name: &str) -> Result<Option<IpAddr>> {
+        let answer = self.ask(&testbed::query(7, name, RecordType::A)?)?;
+        let message = Message::from_vec(&answer)?;
+        Ok(message
+            .answers
+            .first()
+            .and_then(|record| record.data.ip_addr()))
+    }
+}
+
+/// A topology with the DNS service's address and one pod.
+#[must_use]
+pub fn plan() -> testbed::Plan {
+    Topology::plan().pod(POD).service_ip(SERVICE_IP)
+}
+
+/// A folder with this manifest.
+pub fn manifests(text: &str) -> Result<Scratch> {
+    let scratch = Scratch::new("manifests")?;
+    scratch.write("services.yaml", text)?;
+    Ok(scratch)
+}
+
+/// A manifest of ClusterIP Services in the namespace `default`.
+#[must_use]
+pub fn services(services: &[(&str, &str)]) -> String {
+    services
+        .iter()
+        .map(|(name, address)| {
+            format!(
+                "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n\
+                 spec: {{clusterIP: {address}, ports: [{{port: 80}}]}}\n"
+            )
+        })
+        .collect()
+}
+
+/// The program to be tested, in a namespace, without settings from this process's environment.
+pub fn dns_ctl(namespace: &Namespace) -> Result<Command> {
+    let mut command = namespace.command(program()?);
+    for (name, _) in std::env::vars_os() {
+        let is_setting = name.to_str().is_some_and(|name| name.starts_with("KXDNS_"));
+        if is_setting || name == "KUBECONFIG" {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+/// `dns-ctl run` as [`Node::start`] runs it; `flags` replace what it would say otherwise.
+///
+/// # Panics
+/// If the program can't be built.
+#[must_use]
+pub fn run_command(bed: &Topology, bpffs: &Bpffs, source: &[&str], flags: &[&str]) -> Command {
+    let mut command = dns_ctl(&bed.node).expect("dns-ctl can be built");
+    command.arg("run").args(source).args(flags);
+    for (flag, value) in [
+        ("--interface", POD_INTERFACE.to_owned()),
+        ("--service-ip", SERVICE_IP.to_string()),
+        ("--listen", SERVICE.to_string()),
+        ("--upstream", "127.0.0.1:5300".to_owned()),
+        ("--metrics-listen", METRICS.to_string()),
+        ("--bpffs", folder(bpffs).to_string_lossy().into_owned()),
+    ] {
+        if !flags.contains(&flag) {
+            command.args([flag, &value]);
+        }
+    }
+    command
+}
+
+fn folder(bpffs: &Bpffs) -> PathBuf {
+    bpffs.path().join("kxdns")
+}
+
+/// The dns-ctl of this workspace, built once in a test's process.
+fn program() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
+        .as_deref()
+        .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    // This program is <target>/<profile>/deps/<name>.
+    let this = std::env::current_exe()?;
+    let folder = this
+        .ancestors()
+        .nth(2)
+        .context("a test lies in the target folder")?;
+    let target = folder
+        .parent()
+        .context("a profile lies in the target folder")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "dns-ctl",
+            "--bin",
+            "dns-ctl",
+            "--target-dir",
+        ])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    testbed::output(&mut command)?;
+    Ok(folder.join("dns-ctl"))
+}

@@ -1,0 +1,99 @@
+//! The programs as the kernel runs them: the same octets as on the host, each reason reached, the verifier content.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result};
+use aya::programs::ProgramInfo;
+use dns_common::{Hook, Miss, Outcome};
+use kxdns_tests::kernel::Bench;
+use packets::{build::a_query, cases::cases, host::HostMaps};
+
+/// XDP_TX and XDP_PASS (`enum xdp_action`).
+const XDP_TX: u32 = 3;
+const XDP_PASS: u32 = 2;
+/// TC_ACT_REDIRECT and TC_ACT_UNSPEC (`linux/pkt_cls.h`).
+const TC_ACT_REDIRECT: u32 = 7;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// Octets of the Ethernet and IPv4 headers.
+const HEADERS: usize = 34;
+
+/// Most instructions that the verifier may have to process; its own limit is 1,000,000
+/// (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const VERIFIER_BUDGET: u32 = 200_000;
+
+#[test]
+fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
+    let mut bench = Bench::with_fixture()?;
+    let host = HostMaps::fixture();
+    let mut reached = HashSet::new();
+    for case in cases() {
+        for &hook in Hook::ALL {
+            // A test run takes no IPv4 packet shorter than its header for a socket buffer (EINVAL).
+            if hook == Hook::Tc && case.frame.len() < HEADERS {
+                assert!(bench.run(hook, &case.frame).is_err(), "{}", case.name);
+                continue;
+            }
+            let run = bench
+                .run(hook, &case.frame)
+                .with_context(|| format!("{} on {}", case.name, hook.label()))?;
+            let (expected, octets) = host.run(&case.frame);
+            let name = format!("{} on {}", case.name, hook.label());
+            assert_eq!(run.outcome, Some(case.outcome), "{name}");
+            assert_eq!(run.octets, octets, "{name}");
+            let verdict = match (hook, expected.is_ok()) {
+                (Hook::Xdp, true) => XDP_TX,
+                (Hook::Xdp, false) => XDP_PASS,
+                (Hook::Tc, true) => TC_ACT_REDIRECT,
+                (Hook::Tc, false) => TC_ACT_UNSPEC,
+            };
+            assert_eq!(run.verdict, verdict, "{name}");
+            reached.insert(case.outcome.index());
+        }
+    }
+    let mut empty = Bench::empty()?;
+    for &hook in Hook::ALL {
+        let frame = a_query("nginx.default.svc.cluster.local");
+        let run = empty.run(hook, &frame)?;
+        assert_eq!(run.outcome, Some(Outcome::Miss(Miss::NotConfigured)));
+        assert_eq!(run.octets, frame);
+        reached.insert(Outcome::Miss(Miss::NotConfigured).index());
+    }
+    for outcome in Outcome::all() {
+        // That a packet can't grow is a matter of the driver's memory: tests/wire.rs makes one.
+        if outcome != Outcome::Miss(Miss::NoRoom) {
+            assert!(
+                reached.contains(&outcome.index()),
+                "{outcome:?} is not reached in the kernel"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_verifier_has_work_to_spare() -> Result<()> {
+    let mut bench = Bench::empty()?;
+    let programs = [
+        ("xdp", bench.kernel.xdp()?.info()?),
+        ("tc", bench.kernel.tc()?.info()?),
+    ];
+    for (name, info) in programs {
+        let processed = processed(&info);
+        println!(
+            "{name}: {processed} instructions processed by the verifier (budget {VERIFIER_BUDGET}), \
+             {} octets translated, {} octets of machine code",
+            info.size_translated().unwrap_or_default(),
+            info.size_jitted()
+        );
+        assert!(
+            processed > 0 && processed <= VERIFIER_BUDGET,
+            "{name}: {processed}"
+        );
+    }
+    Ok(())
+}
+
+fn processed(info: &ProgramInfo) -> u32 {
+    info.verified_instruction_count().unwrap_or_default()
+}
