@@ -39,7 +39,12 @@ fn embed_kernel_object() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", input.display());
     }
 
-    match ebpf_object::build(root, target_dir, &[]) {
+    let features: &[&str] = if env::var_os("CARGO_FEATURE_KERNEL_LOG").is_some() {
+        &["log"]
+    } else {
+        &[]
+    };
+    match ebpf_object::build(root, target_dir, features) {
         Ok(object) => {
             fs::copy(object, embedded)?;
         }

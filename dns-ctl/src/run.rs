@@ -171,6 +171,8 @@ impl KernelPart {
         }
         let mut pins = PinFolder::claim(&kernel_config.bpffs)?;
         let mut kernel = Kernel::load(OBJECT, DEFAULT_MAX_NAMES)?;
+        #[cfg(feature = "kernel-log")]
+        kernel.show_log()?;
         for (name, map) in kernel.maps() {
             pins.pin(name, map)?;
         }

@@ -60,7 +60,8 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
         reached.insert(Outcome::Miss(Miss::NotConfigured).index());
     }
     for outcome in Outcome::all() {
-        // That a packet can't grow is a matter of the driver's memory: tests/wire.rs makes one.
+        // The kernel has room for these short packets on every driver that a test can have; the host's
+        // buffers have a limit (tests/packets/tests/table.rs).
         if outcome != Outcome::Miss(Miss::NoRoom) {
             assert!(
                 reached.contains(&outcome.index()),

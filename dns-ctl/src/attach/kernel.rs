@@ -21,6 +21,10 @@ pub const XDP_PROGRAM: &str = "kxdns_xdp";
 /// Name of the tc program in the object.
 pub const TC_PROGRAM: &str = "kxdns_tc";
 
+/// How often the programs' log is read.
+#[cfg(feature = "kernel-log")]
+const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// The map `CONFIG`; values are words, for which aya needs no unsafe promise, here and below.
 pub type ConfigMap<T> = Array<T, [u64; size_of::<Config>() / 8]>;
 /// The map `SERVICES`.
@@ -126,6 +130,20 @@ impl Kernel {
             outcomes: take(&mut self.ebpf, map_name::OUTCOMES)?,
             attached: take(&mut self.ebpf, map_name::ATTACHED)?,
         })
+    }
+
+    /// Shows what the programs log, until the runtime ends.
+    #[cfg(feature = "kernel-log")]
+    pub fn show_log(&mut self) -> anyhow::Result<()> {
+        let mut log = aya_log::EbpfLogger::init(&mut self.ebpf)?;
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(LOG_INTERVAL);
+            loop {
+                tick.tick().await;
+                log.flush();
+            }
+        });
+        Ok(())
     }
 
     /// The XDP program.
