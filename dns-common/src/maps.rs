@@ -51,6 +51,9 @@ pub struct Config {
     pub version: u64,
     /// Set of the ports in `SERVICES`: bit `port % 64`. A packet to another port costs no lookup.
     pub ports: u64,
+    /// 1 if the devices of all interfaces with a tc program take checksums over, so that the network
+    /// stack leaves a complete one alone; else 0.
+    pub offload: u64,
     /// The flags octet of responses that says whether recursion is available: `Dns::RA` or zero.
     pub recursion: u64,
     /// The secret of the hash and of the seal.
@@ -65,8 +68,9 @@ pub struct ConfigCells([Cell; CONFIG_WORDS]);
 const CONFIG_WORDS: usize = size_of::<Config>() / 8;
 const VERSION: usize = 0;
 const PORTS: usize = 1;
-const RECURSION: usize = 2;
-const NAME_KEYS: usize = 3;
+const OFFLOAD: usize = 2;
+const RECURSION: usize = 3;
+const NAME_KEYS: usize = 4;
 const SEAL_KEYS: usize = NAME_KEYS + NAME_WORDS;
 
 /// An address and port at which clients reach the cluster's DNS.
@@ -98,6 +102,7 @@ const _: () = {
     assert!(size_of::<Config>() == size_of::<ConfigCells>());
     assert!(core::mem::offset_of!(Config, version) == VERSION * 8);
     assert!(core::mem::offset_of!(Config, ports) == PORTS * 8);
+    assert!(core::mem::offset_of!(Config, offload) == OFFLOAD * 8);
     assert!(core::mem::offset_of!(Config, recursion) == RECURSION * 8);
     assert!(core::mem::offset_of!(Config, keys) == NAME_KEYS * 8);
     assert!(core::mem::offset_of!(HashKeys, seal) == NAME_WORDS * 8);
@@ -152,6 +157,13 @@ impl ConfigCells {
     #[must_use]
     pub fn may_have_port(&self, port: [u8; 2]) -> bool {
         self.word(PORTS) >> (port[1] & 63) & 1 == 1
+    }
+
+    /// Whether a complete checksum stays as it is when a tc program sends it.
+    #[inline(always)]
+    #[must_use]
+    pub fn devices_offload(&self) -> bool {
+        self.word(OFFLOAD) != 0
     }
 
     /// `Dns::RA` if recursion is available, zero if not.

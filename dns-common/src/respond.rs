@@ -1,8 +1,8 @@
 //! The whole way of a packet on one screen: parse, look up, make room, write.
 
 use crate::{
-    Frame, Hit, Miss, answer,
-    checksum::Sum,
+    Frame, Hit, Miss,
+    answer::{self, Sums},
     entry::EntryCells,
     hash::NameKey,
     maps::{ConfigCells, ServiceKey},
@@ -22,12 +22,11 @@ pub trait Packet {
     /// [`Miss::NoRoom`] if the packet can't take that length; it is then as it was.
     fn resize(&mut self, from: usize, to: usize) -> Result<(), Miss>;
 
-    /// Writes the UDP checksum at offset `at`: of a pseudo header with the sum `pseudo`, and of a
-    /// datagram, the checksum taken as zero, with the sum `datagram`.
+    /// Writes the UDP checksum that `sums` lead to at offset `at`.
     #[inline(always)]
-    fn write_udp_checksum(&mut self, at: usize, pseudo: Sum, datagram: Sum) {
+    fn write_udp_checksum(&mut self, at: usize, sums: &Sums, _config: &ConfigCells) {
         if let Some(checksum) = self.frame().get_mut(at) {
-            *checksum = pseudo.add_sum(datagram).udp_checksum();
+            *checksum = sums.pseudo.add_sum(sums.datagram).udp_checksum();
         }
     }
 }
@@ -65,6 +64,6 @@ pub fn respond(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Miss> 
     let record = entry.answer(kind, query.name.key, config)?;
     packet.resize(query.frame_len, answer::frame_len(&query, &record))?;
     let sums = answer::write(&mut packet.frame(), &query, &record, config).ok_or(Miss::NoRoom)?;
-    packet.write_udp_checksum(answer::UDP_CHECKSUM, sums.pseudo, sums.datagram);
+    packet.write_udp_checksum(answer::UDP_CHECKSUM, &sums, config);
     Ok(kind)
 }

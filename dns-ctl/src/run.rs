@@ -31,6 +31,7 @@ use crate::{
         attacher::Attacher,
         kernel::{Kernel, OBJECT},
         links::Netlink,
+        offload::OffloadWatch,
         pins::PinFolder,
         select::{is_named, select},
     },
@@ -117,6 +118,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     feeds.spawn(source);
     feeds.spawn(control.run(events));
 
+    if let Some(watch) = kernel.as_mut().and_then(|kernel| kernel.offload.take()) {
+        // It may end by itself: without it checksums are settled packet by packet.
+        tokio::spawn(watch.run());
+    }
+
     let result = tokio::select! {
         _ = terminate.recv() => {
             tracing::info!("SIGTERM: stopping");
@@ -152,6 +158,8 @@ struct KernelPart {
     attacher: Attacher,
     /// What the task that owns the maps takes over.
     side: Option<KernelSide>,
+    /// To be run as long as programs are attached.
+    offload: Option<OffloadWatch>,
     _pins: PinFolder,
 }
 
@@ -179,12 +187,14 @@ impl KernelPart {
         let mut maps = kernel.take_maps()?;
         let keys = random_keys()?;
         set_addresses(&mut maps.services, &config.service_ips)?;
-        maps.configure(MapConfig {
+        let map_config = MapConfig {
             version: ABI_VERSION,
             ports: MapConfig::port_bit(DNS_PORT),
+            offload: 0,
             recursion: if recursion { Dns::RA.into() } else { 0 },
             keys,
-        })?;
+        };
+        maps.configure(map_config)?;
         let fill = Arc::new(Fill::default());
         metrics.register(Box::new(KernelCollector {
             outcomes: maps.outcomes,
@@ -205,8 +215,12 @@ impl KernelPart {
                 }
             }
         }
+        let watched = attacher.tc_interfaces().collect();
+        let mut offload = OffloadWatch::open(watched, maps.config, map_config)?;
+        offload.look().await;
         Ok(Self {
             attacher,
+            offload: Some(offload),
             side: Some(KernelSide {
                 names: NameMap::new(maps.names, keys),
                 table: Table::default(),

@@ -5,7 +5,7 @@ use aya_ebpf::{
     helpers::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_xdp_adjust_tail},
     programs::{TcContext, XdpContext},
 };
-use dns_common::{Frame, Miss, Packet, checksum::Sum};
+use dns_common::{Frame, Miss, Packet, answer::Sums, maps::ConfigCells};
 
 /// Longest frame whose octets are pulled together if they are scattered over pages: more than the
 /// longest query has (Ethernet, IPv4, UDP, DNS header, name of 255 octets, type and class).
@@ -76,15 +76,25 @@ impl Packet for TcPacket<'_> {
     }
 
     /// Of a packet from a local pod the network stack may still mean to complete the checksum
-    /// (`CHECKSUM_PARTIAL`): then the field has to hold the pseudo header's sum. Only the helper knows:
-    /// on such a packet it leaves the field alone, on others it applies the difference.
+    /// (`CHECKSUM_PARTIAL`), unless the device does: then the field has to hold the pseudo header's sum.
+    /// Only the helper knows: on such a packet it leaves the field alone, on others it applies the
+    /// difference.
     #[inline(always)]
-    fn write_udp_checksum(&mut self, at: usize, pseudo: Sum, datagram: Sum) {
+    fn write_udp_checksum(&mut self, at: usize, sums: &Sums, config: &ConfigCells) {
+        let offload = config.devices_offload();
         if let Some(checksum) = self.frame().get_mut(at) {
-            *checksum = pseudo.fold().to_le_bytes();
+            *checksum = if offload {
+                sums.pseudo.add_sum(sums.datagram).udp_checksum()
+            } else {
+                sums.pseudo.fold().to_le_bytes()
+            };
+        }
+        if offload {
+            return;
         }
         // The helper makes ~(difference - field) of the field; the checksum is ~(datagram + pseudo).
-        let difference = datagram.add_sum(pseudo).add_sum(pseudo).fold();
+        let twice = sums.pseudo.add_sum(sums.pseudo);
+        let difference = sums.datagram.add_sum(twice).fold();
         // SAFETY: the context is valid; no view of the packet is alive, as each borrows `self`.
         // It can only fail if the field lay outside of the packet, and it was just written.
         let _inside = unsafe {

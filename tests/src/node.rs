@@ -139,15 +139,13 @@ pub fn manifests(text: &str) -> Result<Scratch> {
 /// A manifest of ClusterIP Services in the namespace `default`.
 #[must_use]
 pub fn services(services: &[(&str, &str)]) -> String {
-    services
-        .iter()
-        .map(|(name, address)| {
-            format!(
-                "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n\
-                 spec: {{clusterIP: {address}, ports: [{{port: 80}}]}}\n"
-            )
-        })
-        .collect()
+    let documents = services.iter().map(|(name, address)| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n\
+             spec: {{clusterIP: {address}, ports: [{{port: 80}}]}}\n"
+        )
+    });
+    documents.collect::<Vec<_>>().join("---\n")
 }
 
 /// The program to be tested, in a namespace, without settings from this process's environment.

@@ -30,10 +30,9 @@ fn native_xdp_answers_every_query_at_full_speed() -> Result<()> {
     let node = Node::start(bed, &["--manifests", &path], &["--hook", "xdp-native"])?;
 
     let queries = Scratch::new("queries")?;
-    let lines: String = names
-        .iter()
-        .map(|name| format!("{name}.default.svc.cluster.local A\n"))
-        .collect();
+    let line = |name: &String| format!("{name}.default.svc.cluster.local A");
+    let lines: Vec<_> = names.iter().map(line).collect();
+    let lines = lines.join("\n");
     let queries = queries.write("queries", &lines)?;
     let mut kxdpgun = node.pod().command("kxdpgun");
     kxdpgun

@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything one does with this workspace beyond building it, each as one word.
 
+mod bench;
 mod build_ebpf;
 mod checks;
 mod demo;
@@ -39,6 +40,15 @@ enum Task {
         #[arg(long)]
         host_only: bool,
     },
+    /// Measure what kxdns costs on this machine (needs root)
+    ///
+    /// `cargo xtask bench program` measures the kernel programs; what else there is, and with which options,
+    /// `cargo xtask bench -- --help` tells. How to read the numbers is in docs/benchmarks.md.
+    Bench {
+        /// The bench and its options
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check the formatting (`cargo fmt` repairs it)
     Fmt,
     /// Run clippy on the host's and the kernel's crates; a warning is an error
@@ -56,7 +66,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(&Task::parse()) {
+    match run(Task::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{} {error:#}", terminal::red("error:"));
@@ -65,12 +75,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: &Task) -> Result<()> {
+fn run(task: Task) -> Result<()> {
     let workspace = Workspace::find()?;
-    match *task {
+    match task {
         Task::BuildEbpf => build_ebpf::run(&workspace),
         Task::Demo => demo::run(&workspace),
         Task::Test { host_only } => test::run(&workspace, host_only),
+        Task::Bench { arguments } => bench::run(&workspace, &arguments),
         Task::Fmt => checks::fmt(&workspace),
         Task::Clippy => checks::clippy(&workspace),
         Task::Tidy => tidy::run(&workspace),

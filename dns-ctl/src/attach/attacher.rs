@@ -86,6 +86,15 @@ impl Attacher {
         self.attached.is_empty()
     }
 
+    /// Indices of the interfaces that have a tc program.
+    pub fn tc_interfaces(&self) -> impl Iterator<Item = u32> {
+        let on_tc = |attached: &&Attached| matches!(attached.rung, Rung::Tcx | Rung::Tc);
+        self.attached
+            .iter()
+            .filter(on_tc)
+            .map(|attached| attached.link.index)
+    }
+
     /// Takes every program off, and the clsact qdiscs that were made for them and that nobody else uses.
     pub async fn detach_all(&mut self) {
         for attached in std::mem::take(&mut self.attached) {

@@ -6,6 +6,7 @@ pub mod attacher;
 pub mod counters;
 pub mod kernel;
 pub mod links;
+pub mod offload;
 pub mod pins;
 pub mod rung;
 pub mod select;

@@ -110,6 +110,7 @@ pub fn config() -> Config {
     Config {
         version: ABI_VERSION,
         ports: Config::port_bit(53),
+        offload: 0,
         recursion: u64::from(Dns::RA),
         keys: keys(),
     }

@@ -6,12 +6,13 @@
 use std::{collections::HashMap, net::Ipv4Addr};
 
 use dns_common::{Frame, Hit, Miss, Packet, respond};
+use etherparse::IpDscp;
 use hickory_proto::{
     op::{Message, MessageType, OpCode},
     rr::{DNSClass, RecordType},
 };
 use packets::{
-    build::{DNS, a_query, frame, message, octets},
+    build::{DNS, a_query, frame_with_ip, ip_header, message, octets},
     cases::cases,
     fixture::{HELD, TTL, longest_name, most_labels},
     host::HostMaps,
@@ -184,11 +185,17 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_answered_if_and_only_if_it_is_held(name in near_name(), rd: bool, id: u16) {
+    fn a_name_is_answered_if_and_only_if_it_is_held(
+        name in near_name(), rd: bool, id: u16, ip_id: u16, ttl: u8, dscp in 0_u8..64,
+    ) {
         let mut query = message(&name, RecordType::A);
         query.metadata.recursion_desired = rd;
         query.metadata.id = id;
-        let packet = frame(&octets(&query));
+        let mut ip = ip_header();
+        ip.identification = ip_id;
+        ip.time_to_live = ttl;
+        ip.dscp = IpDscp::try_new(dscp).expect("six bits");
+        let packet = frame_with_ip(ip, &octets(&query));
         let (outcome, response) = run(&HostMaps::fixture(), &packet);
         if let Some(&address) = held().get(&format!("{}.", name.to_ascii_lowercase())) {
             prop_assert_eq!(outcome, Ok(Hit::A));

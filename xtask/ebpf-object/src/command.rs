@@ -17,12 +17,17 @@ const TARGET: &str = "bpfel-unknown-none";
 /// Arguments may be added, first more of cargo's, then `--` and those of the tool behind it.
 #[must_use]
 pub fn cargo(subcommand: &str, root: &Path, target_dir: &Path) -> Command {
+    cargo_of(PACKAGE, subcommand, root, target_dir)
+}
+
+/// As [`cargo`], for the binary of another package, which has the package's name.
+pub(crate) fn cargo_of(package: &str, subcommand: &str, root: &Path, target_dir: &Path) -> Command {
     // Cargo names itself to what it runs; without it, the one on PATH.
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command
         .current_dir(root)
-        .args([subcommand, "--package", PACKAGE, "--bin", PACKAGE])
+        .args([subcommand, "--package", package, "--bin", package])
         .args(["--release", "--target", TARGET, "-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(ebpf_dir(target_dir))
@@ -44,10 +49,15 @@ pub fn cargo(subcommand: &str, root: &Path, target_dir: &Path) -> Command {
 /// Where a build leaves the object.
 #[must_use]
 pub fn object_path(target_dir: &Path) -> PathBuf {
+    object_path_of(PACKAGE, target_dir)
+}
+
+/// As [`object_path`], for another package.
+pub(crate) fn object_path_of(package: &str, target_dir: &Path) -> PathBuf {
     ebpf_dir(target_dir)
         .join(TARGET)
         .join("release")
-        .join(PACKAGE)
+        .join(package)
 }
 
 /// The nested cargo's own folder: it would wait for ever for the lock the outer cargo holds on a shared one.

@@ -24,11 +24,21 @@ pub const PACKAGE: &str = "dns-ebpf";
 /// `root` is the workspace, `target_dir` the folder of all build output (the object has a folder of its own in it),
 /// `features` are those of the `dns-ebpf` package. Compiler messages go to standard error.
 pub fn build(root: &Path, target_dir: &Path, features: &[&str]) -> Result<PathBuf, Error> {
+    build_package(PACKAGE, root, target_dir, features)
+}
+
+/// As [`build`], for another package of eBPF programs, whose binary has the package's name.
+pub fn build_package(
+    package: &str,
+    root: &Path,
+    target_dir: &Path,
+    features: &[&str],
+) -> Result<PathBuf, Error> {
     let missing = missing_tools(root)?;
     if !missing.is_empty() {
         return Err(Error::Missing(missing));
     }
-    let mut command = cargo("build", root, target_dir);
+    let mut command = command::cargo_of(package, "build", root, target_dir);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }
@@ -38,7 +48,7 @@ pub fn build(root: &Path, target_dir: &Path, features: &[&str]) -> Result<PathBu
     if !status.success() {
         return Err(Error::Failed(status));
     }
-    let object = object_path(target_dir);
+    let object = command::object_path_of(package, target_dir);
     if object.is_file() {
         Ok(object)
     } else {

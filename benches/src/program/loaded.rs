@@ -1,0 +1,218 @@
+//! The programs in the kernel, their maps filled, and single or fed runs of them.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf,
+    maps::{Array, MapData, ProgramArray},
+    programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp},
+};
+use bench_ebpf::{EMPTY, FEED, PACKETS, Programs, REFLECT, SLOTS, Slot, TC_SUBJECT, XDP_SUBJECT};
+use dns_common::{Hook, Outcome, entry::Entry};
+use dns_ctl::attach::{
+    counters::Outcomes,
+    kernel::{Kernel, KernelMaps},
+};
+use packets::fixture;
+
+use super::{
+    kinds::Subject,
+    names::{self, Length},
+};
+
+static BENCH_OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_BENCH_OBJECT"));
+
+/// What a program is given in a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// The subject of a kind of packet.
+    Subject(Subject),
+    /// The program that does nothing.
+    Empty,
+}
+
+/// Everything that is in the kernel; it goes when this is dropped.
+pub(crate) struct Loaded {
+    kernel: Kernel,
+    maps: KernelMaps,
+    tools: Ebpf,
+    packets: Array<MapData, Slot>,
+    xdp_subject: ProgramArray<MapData>,
+    tc_subject: ProgramArray<MapData>,
+}
+
+impl Loaded {
+    /// Loads the programs, those of kxdns from `object`, with `population` names of each length in the map.
+    pub(crate) fn new(object: &[u8], population: usize) -> Result<Self> {
+        ensure!(
+            !BENCH_OBJECT.is_empty(),
+            "this was built without the kernel programs; use `cargo xtask bench`"
+        );
+        let names = u32::try_from(population * Length::ALL.len())?;
+        let mut kernel = Kernel::load(object, names)?;
+        let mut maps = kernel.take_maps()?;
+        fill(&mut maps, population)?;
+        let mut tools = Ebpf::load(BENCH_OBJECT).context("can't load the bench's programs")?;
+        for programs in [FEED, REFLECT, EMPTY] {
+            xdp(&mut tools, programs)?.load()?;
+            tc(&mut tools, programs)?.load()?;
+        }
+        let mut take = |name| tools.take_map(name).context("a map is missing");
+        Ok(Self {
+            packets: take(PACKETS)?.try_into()?,
+            xdp_subject: take(XDP_SUBJECT)?.try_into()?,
+            tc_subject: take(TC_SUBJECT)?.try_into()?,
+            kernel,
+            maps,
+            tools,
+        })
+    }
+
+    /// Packets that came to `outcome` so far.
+    pub(crate) fn count(&self, hook: Hook, outcome: Outcome) -> Result<u64> {
+        let outcomes = Outcomes::read(&self.maps.outcomes)?;
+        let count = outcomes
+            .iter()
+            .find_map(|(by, what, count)| ((by, what) == (hook, outcome)).then_some(count));
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Puts the packets where the feeder takes them from; there are [`SLOTS`] of them.
+    pub(crate) fn set_packets(&mut self, packets: &[Vec<u8>]) -> Result<()> {
+        for (number, packet) in (0..SLOTS).zip(packets) {
+            let mut slot: Slot = bytemuck::Zeroable::zeroed();
+            slot[0] = u32::try_from(packet.len())?;
+            bytemuck::cast_slice_mut(&mut slot[1..])[..packet.len()].copy_from_slice(packet);
+            self.packets.set(number, slot, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Feeds every packet once; gives the nanoseconds that a packet took on average, feeding included.
+    pub(crate) fn feed(&mut self, hook: Hook, who: Who) -> Result<f64> {
+        let frame = [0; 64];
+        let run = match hook {
+            Hook::Xdp => {
+                let subject = self.xdp_fd(who)?;
+                self.xdp_subject.set(0, &subject, 0)?;
+                run(xdp(&mut self.tools, FEED)?, &frame, SLOTS)?
+            }
+            Hook::Tc => {
+                let subject = self.tc_fd(who)?;
+                self.tc_subject.set(0, &subject, 0)?;
+                run(tc(&mut self.tools, FEED)?, &frame, SLOTS)?
+            }
+        };
+        run.nanoseconds(hook, who)
+    }
+
+    /// Gives one packet to a program `repeat` times, as the program leaves it; nanoseconds for each.
+    pub(crate) fn give(&mut self, hook: Hook, who: Who, frame: &[u8], repeat: u32) -> Result<f64> {
+        let run = match hook {
+            Hook::Xdp => run(self.xdp_program(who)?, frame, repeat)?,
+            Hook::Tc => run(self.tc_program(who)?, frame, repeat)?,
+        };
+        run.nanoseconds(hook, who)
+    }
+
+    fn xdp_program(&mut self, who: Who) -> Result<&mut Xdp> {
+        match who {
+            Who::Subject(Subject::Kxdns(_)) => Ok(self.kernel.xdp()?),
+            Who::Subject(Subject::Reflector) => xdp(&mut self.tools, REFLECT),
+            Who::Empty => xdp(&mut self.tools, EMPTY),
+        }
+    }
+
+    fn tc_program(&mut self, who: Who) -> Result<&mut SchedClassifier> {
+        match who {
+            Who::Subject(Subject::Kxdns(_)) => Ok(self.kernel.tc()?),
+            Who::Subject(Subject::Reflector) => tc(&mut self.tools, REFLECT),
+            Who::Empty => tc(&mut self.tools, EMPTY),
+        }
+    }
+
+    fn xdp_fd(&mut self, who: Who) -> Result<ProgramFd> {
+        Ok(self.xdp_program(who)?.fd()?.try_clone()?)
+    }
+
+    fn tc_fd(&mut self, who: Who) -> Result<ProgramFd> {
+        Ok(self.tc_program(who)?.fd()?.try_clone()?)
+    }
+}
+
+/// What the kernel says of a run.
+struct Run {
+    verdict: u32,
+    nanoseconds: f64,
+}
+
+impl Run {
+    /// The duration, if the last packet's verdict was the right one.
+    fn nanoseconds(&self, hook: Hook, who: Who) -> Result<f64> {
+        let wanted = match (hook, who) {
+            (Hook::Xdp, Who::Subject(subject)) if subject.answers() => XDP_TX,
+            (Hook::Xdp, _) => XDP_PASS,
+            (Hook::Tc, Who::Subject(subject)) if subject.answers() => TC_ACT_REDIRECT,
+            (Hook::Tc, _) => TC_ACT_UNSPEC,
+        };
+        ensure!(
+            self.verdict == wanted,
+            "{who:?} on {} returned {}, not {wanted}",
+            hook.label(),
+            self.verdict
+        );
+        Ok(self.nanoseconds)
+    }
+}
+
+// Return codes of linux/bpf.h and linux/pkt_cls.h.
+const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
+const TC_ACT_REDIRECT: u32 = 7;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// Runs any program that can be run on a packet.
+fn run<P>(program: &mut P, frame: &[u8], repeat: u32) -> Result<Run>
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
+{
+    let result = program
+        .test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat,
+            ..TestRunOptions::default()
+        })
+        .context("the kernel can't run the packet")?;
+    Ok(Run {
+        verdict: result.return_value,
+        nanoseconds: f64::from(result.duration.subsec_nanos()),
+    })
+}
+
+fn xdp(tools: &mut Ebpf, programs: Programs) -> Result<&mut Xdp> {
+    let program = tools.program_mut(programs.xdp).context(programs.xdp)?;
+    Ok(program.try_into()?)
+}
+
+fn tc(tools: &mut Ebpf, programs: Programs) -> Result<&mut SchedClassifier> {
+    let program = tools.program_mut(programs.tc).context(programs.tc)?;
+    Ok(program.try_into()?)
+}
+
+/// Fills the maps with the names and the configuration of the tests.
+fn fill(maps: &mut KernelMaps, population: usize) -> Result<()> {
+    let service = bytemuck::cast::<_, [u32; 5]>(fixture::service());
+    maps.services.insert(service, 1, 0)?;
+    let keys = fixture::keys();
+    for length in Length::ALL {
+        for number in 0..population {
+            let wire = names::wire(&length.held(number));
+            let address = u32::try_from(number)?.to_be_bytes();
+            let entry = Entry::new(&keys, &wire, Some(address), fixture::TTL)
+                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            let words: [u64; size_of::<Entry>() / 8] = bytemuck::cast(entry);
+            maps.names.insert(keys.name_key(&wire).0, words, 0)?;
+        }
+    }
+    maps.configure(fixture::config())?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Whether the devices complete the checksums of what is sent: watched, and told to the tc program.
+//!
+//! A packet from a local pod comes with a checksum that is only begun. If the device takes checksums over,
+//! which on a veth means that nobody ever completes them, the program may write a complete one; if not,
+//! the network stack completes it on sending, and would spoil a complete one. The program asks the kernel
+//! for each packet unless it is told here that all its devices take checksums over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use aya::maps::MapData;
+use dns_common::maps::{Config, map_name};
+use ethtool::{EthtoolAttr, EthtoolFeatureAttr, EthtoolHandle, EthtoolHeader, EthtoolMessage};
+use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
+use rtnetlink::{
+    MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
+};
+
+use super::kernel::{ConfigMap, access};
+
+/// The features by which a device takes the checksum of UDP over IPv4 over, as ethtool calls them.
+const FEATURES: [&str; 2] = ["tx-checksum-ip-generic", "tx-checksum-ipv4"];
+
+/// Most changes that one look takes in.
+const EVENTS: usize = 1024;
+
+/// Keeps [`Config::offload`] true to the devices.
+pub struct OffloadWatch {
+    ethtool: EthtoolHandle,
+    changes: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    interfaces: BTreeSet<u32>,
+    map: ConfigMap<MapData>,
+    config: Config,
+}
+
+impl OffloadWatch {
+    /// A watch of these interfaces, those with a tc program; `config` is what the map holds.
+    pub fn open(
+        interfaces: BTreeSet<u32>,
+        map: ConfigMap<MapData>,
+        config: Config,
+    ) -> anyhow::Result<Self> {
+        let (connection, ethtool, _) =
+            ethtool::new_connection().context("can't open a generic netlink socket")?;
+        tokio::spawn(connection);
+        let (connection, _, changes) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
+            .context("can't listen to changes of interfaces")?;
+        tokio::spawn(connection);
+        Ok(Self {
+            ethtool,
+            changes,
+            interfaces,
+            map,
+            config,
+        })
+    }
+
+    /// Looks at the devices whenever one has changed, for as long as the kernel tells of changes.
+    pub async fn run(mut self) {
+        while self
+            .changes
+            .by_ref()
+            .ready_chunks(EVENTS)
+            .next()
+            .await
+            .is_some()
+        {
+            self.look().await;
+        }
+        tracing::warn!(
+            "changes of interfaces are no longer told; checksums are settled packet by packet"
+        );
+        self.tell(false);
+    }
+
+    /// Looks at the devices as they are now.
+    pub async fn look(&mut self) {
+        let offload = match self.offloading().await {
+            Ok(devices) => all_offload(&devices, &self.interfaces),
+            Err(error) => {
+                tracing::debug!("checksums are settled packet by packet: {error:#}");
+                false
+            }
+        };
+        self.tell(offload);
+    }
+
+    /// Every interface, and whether its device takes checksums over.
+    async fn offloading(&mut self) -> anyhow::Result<BTreeMap<u32, bool>> {
+        let messages = self.ethtool.feature().get(None).execute().await;
+        let messages = messages.context("can't ask for the features of devices")?;
+        let messages: Vec<_> = messages.try_collect().await?;
+        Ok(messages
+            .into_iter()
+            .filter_map(|message| read(&message.payload))
+            .collect())
+    }
+
+    fn tell(&mut self, offload: bool) {
+        if self.config.offload == u64::from(offload) {
+            return;
+        }
+        self.config.offload = offload.into();
+        let words: [u64; size_of::<Config>() / 8] = bytemuck::cast(self.config);
+        match self.map.set(0, words, 0).map_err(access(map_name::CONFIG)) {
+            Ok(()) => tracing::debug!(offload, "checksum offload of the devices with a tc program"),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// Whether every one of the interfaces that is still there takes checksums over, and there is one.
+fn all_offload(devices: &BTreeMap<u32, bool>, interfaces: &BTreeSet<u32>) -> bool {
+    let mut present = interfaces
+        .iter()
+        .filter_map(|index| devices.get(index))
+        .peekable();
+    present.peek().is_some() && present.all(|&offloads| offloads)
+}
+
+fn read(message: &EthtoolMessage) -> Option<(u32, bool)> {
+    let mut index = None;
+    let mut offloads = false;
+    for attribute in &message.nlas {
+        match attribute {
+            EthtoolAttr::Feature(EthtoolFeatureAttr::Header(header)) => {
+                index = header.iter().find_map(|header| match header {
+                    EthtoolHeader::DevIndex(index) => Some(*index),
+                    _ => None,
+                });
+            }
+            EthtoolAttr::Feature(EthtoolFeatureAttr::Active(features)) => {
+                offloads = features
+                    .iter()
+                    .any(|feature| feature.value && FEATURES.contains(&feature.name.as_str()));
+            }
+            _ => {}
+        }
+    }
+    Some((index?, offloads))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_device_without_offload_decides_for_all() {
+        let devices = BTreeMap::from([(1, true), (2, true), (3, false)]);
+        for (interfaces, expected) in [
+            (&[1, 2][..], true),
+            (&[1, 2, 3], false),
+            (&[3], false),
+            // One that has gone has no say.
+            (&[1, 9], true),
+            (&[9], false),
+            (&[], false),
+        ] {
+            let interfaces = interfaces.iter().copied().collect();
+            assert_eq!(
+                all_offload(&devices, &interfaces),
+                expected,
+                "{interfaces:?}"
+            );
+        }
+    }
+}
