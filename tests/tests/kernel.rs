@@ -8,10 +8,10 @@ use dns_common::{Hook, Miss, Outcome};
 use kxdns_tests::kernel::Bench;
 use packets::{build::a_query, cases::cases, host::HostMaps};
 
-/// XDP_TX and XDP_PASS (`enum xdp_action`).
+/// `XDP_TX` and `XDP_PASS` (`enum xdp_action`).
 const XDP_TX: u32 = 3;
 const XDP_PASS: u32 = 2;
-/// TC_ACT_REDIRECT and TC_ACT_UNSPEC (`linux/pkt_cls.h`).
+/// `TC_ACT_REDIRECT` and `TC_ACT_UNSPEC` (`linux/pkt_cls.h`).
 const TC_ACT_REDIRECT: u32 = 7;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
