@@ -17,7 +17,7 @@ use crate::{
     outcome::OUTCOMES,
 };
 
-/// Version of this contract: changes whenever a key, a value or the meaning of either changes.
+/// Version of this contract: changes whenever a key, a value or the meaning of either changes after a release.
 pub const ABI_VERSION: u64 = 1;
 
 /// Names of the maps, as the kernel object has them.

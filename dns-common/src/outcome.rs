@@ -44,6 +44,7 @@ reasons! {
     Miss {
         NotConfigured = "not_configured", "Userspace has not written the maps yet.";
         Truncated = "truncated", "The packet ends before its headers or its question do.";
+        NotUnicast = "not_unicast", "The frame goes to a group of stations.";
         NotIpv4 = "not_ipv4", "The frame carries no IPv4.";
         IpHeader = "ip_header", "The IPv4 header's version or lengths are wrong.";
         IpOptions = "ip_options", "The IPv4 header has options.";

@@ -19,6 +19,9 @@ pub const DNS: usize = UDP + size_of::<Udp>();
 /// Offset of the question.
 pub const QUESTION: usize = DNS + size_of::<Dns>();
 
+/// The bit of an Ethernet address's first octet that says that it is a group's (IEEE 802).
+const GROUP: u8 = 1;
+
 /// A query that an answer can be written to.
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
@@ -83,6 +86,9 @@ fn check_transport(
     is_service: impl FnOnce(&ServiceKey) -> bool,
 ) -> Result<usize, Miss> {
     let ethernet: &Ethernet = frame.get(0).ok_or(Miss::Truncated)?;
+    if ethernet.destination[0] & GROUP != 0 {
+        return Err(Miss::NotUnicast);
+    }
     if ethernet.ethertype != ETHERTYPE_IPV4 {
         return Err(Miss::NotIpv4);
     }

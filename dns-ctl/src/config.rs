@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use dns_common::maps::MAX_SERVICES;
+
 use crate::{
     args::{Mode, RunArgs},
     attach::{rung::HookChoice, select::InterfacePattern},
@@ -81,6 +83,11 @@ pub enum ConfigError {
         /// The domain around it.
         outer: Domain,
     },
+    /// More service addresses than the kernel's map holds.
+    #[error(
+        "{0} addresses are given with --service-ip, but the kernel programs take {MAX_SERVICES} at most"
+    )]
+    TooManyServiceIps(usize),
     /// Upstreams that nobody asks.
     #[error(
         "--upstream is for the userspace server, which --mode accelerate does not run without --listen; leave it out, or give --listen"
@@ -105,6 +112,9 @@ impl TryFrom<RunArgs> for Config {
                 return Err(ConfigError::DomainInDomain { inner, outer });
             }
             domains.push(domain);
+        }
+        if args.service_ip.len() > MAX_SERVICES as usize {
+            return Err(ConfigError::TooManyServiceIps(args.service_ip.len()));
         }
         let mut listen = args.listen;
         if listen.is_empty() && args.mode == Mode::Serve {

@@ -154,13 +154,14 @@ pub fn set_addresses(
         .keys()
         .collect::<Result<_, _>>()
         .map_err(access(map_name::SERVICES))?;
+    // Removals first: an address that is no longer DNS must go, even if there is no room for a new one.
+    for key in held.difference(&wanted) {
+        services.remove(key).map_err(access(map_name::SERVICES))?;
+    }
     for key in wanted.difference(&held) {
         services
             .insert(*key, 1, 0)
             .map_err(access(map_name::SERVICES))?;
-    }
-    for key in held.difference(&wanted) {
-        services.remove(key).map_err(access(map_name::SERVICES))?;
     }
     Ok(())
 }

@@ -2,7 +2,11 @@
 
 use std::{
     future::Future,
-    net::{IpAddr, SocketAddr},
+    net::{self, IpAddr},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -71,7 +75,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
 
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
-    let source = open_source(&config.source, event_sender, &metrics).await?;
+    // A kubeconfig may have a program run for its credentials, which may take its time.
+    let source = tokio::select! {
+        source = open_source(&config.source, event_sender, &metrics) => source?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let upstreams = find_upstreams(&config)?;
     let recursion = recursion_available(&config, &upstreams);
     let authority = Authority::new(&config.domains, config.ttl, recursion)?;
@@ -161,6 +170,7 @@ struct KernelPart {
     /// To be run as long as programs are attached.
     offload: Option<OffloadWatch>,
     _pins: PinFolder,
+    _claim: UnixDatagram,
 }
 
 impl KernelPart {
@@ -177,6 +187,7 @@ impl KernelPart {
         if chosen.is_empty() {
             warn_without_interfaces(kernel_config);
         }
+        let claim = claim_namespace()?;
         let mut pins = PinFolder::claim(&kernel_config.bpffs)?;
         let mut kernel = Kernel::load(OBJECT, DEFAULT_MAX_NAMES)?;
         #[cfg(feature = "kernel-log")]
@@ -215,12 +226,19 @@ impl KernelPart {
                 }
             }
         }
-        let watched = attacher.tc_interfaces().collect();
-        let mut offload = OffloadWatch::open(watched, maps.config, map_config)?;
-        offload.look().await;
+        let offload = match OffloadWatch::open(attacher.tc_links(), maps.config, map_config) {
+            Ok(mut watch) => {
+                watch.look().await;
+                Some(watch)
+            }
+            Err(error) => {
+                tracing::warn!("checksums are settled packet by packet: {error:#}");
+                None
+            }
+        };
         Ok(Self {
             attacher,
-            offload: Some(offload),
+            offload,
             side: Some(KernelSide {
                 names: NameMap::new(maps.names, keys),
                 table: Table::default(),
@@ -230,6 +248,7 @@ impl KernelPart {
                 fixed_addresses: config.service_ips.clone(),
             }),
             _pins: pins,
+            _claim: claim,
         })
     }
 }
@@ -279,7 +298,7 @@ fn find_upstreams(config: &Config) -> anyhow::Result<Vec<Upstream>> {
 }
 
 /// The node's own name servers, without those that are this server itself.
-fn read_resolv_conf(path: &Path, listen: &[SocketAddr]) -> Vec<Upstream> {
+fn read_resolv_conf(path: &Path, listen: &[net::SocketAddr]) -> Vec<Upstream> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -333,6 +352,15 @@ fn warn_without_interfaces(kernel: &KernelConfig) {
             patterns.join(" or ")
         );
     }
+}
+
+/// Makes this the one instance that has programs on interfaces of this network namespace: two would take
+/// each other's for left behind. The kernel lets go of the claim when the process ends, however it does.
+fn claim_namespace() -> anyhow::Result<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name(b"kxdns")?;
+    UnixDatagram::bind_addr(&name).context(
+        "another dns-ctl has programs on interfaces of this network namespace; stop it first, or use --hook off",
+    )
 }
 
 /// Keys that no tenant knows: names that collide under them can't be chosen.

@@ -1,15 +1,25 @@
 //! The kernel's packets as the packet path wants them: a view, and a way to change the length.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
     bindings::BPF_F_MARK_MANGLED_0,
     helpers::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_xdp_adjust_tail},
     programs::{TcContext, XdpContext},
 };
-use dns_common::{Frame, Miss, Packet, answer::Sums, maps::ConfigCells};
+use dns_common::{
+    Frame, Miss, Packet,
+    answer::Sums,
+    headers::{Ethernet, Ipv4, PROTOCOL_UDP},
+    maps::ConfigCells,
+};
 
 /// Longest frame whose octets are pulled together if they are scattered over pages: more than the
 /// longest query has (Ethernet, IPv4, UDP, DNS header, name of 255 octets, type and class).
 const MAX_PULL: u32 = 512;
+
+/// Offset of the protocol in a frame with IPv4.
+const PROTOCOL: usize = size_of::<Ethernet>() + offset_of!(Ipv4, protocol);
 
 /// A packet on XDP.
 pub(crate) struct XdpPacket<'c> {
@@ -51,7 +61,10 @@ impl<'c> TcPacket<'c> {
     pub(crate) fn new(ctx: &'c TcContext) -> Self {
         let mut packet = Self { ctx };
         let len = ctx.len();
-        if len <= MAX_PULL && packet.frame().len() < len as usize {
+        let frame = packet.frame();
+        let scattered = len <= MAX_PULL && frame.len() < len as usize;
+        // Other protocols' packets, small TCP segments above all, stay as they are.
+        if scattered && frame.get(PROTOCOL) == Some(&PROTOCOL_UDP) {
             // If it fails the packet stays scattered, looks cut short and passes.
             let _scattered = ctx.pull_data(len);
         }

@@ -73,27 +73,39 @@ fn nothing_is_left_on_any_hook_after_either_signal() -> Result<()> {
 
 #[test]
 fn a_killed_instance_can_be_started_again_on_any_hook() -> Result<()> {
-    let (_folder, path) = one_service()?;
-    for hook in ["tcx", "tc", "xdp-generic"] {
-        let flags = ["--hook", hook];
-        let mut node = Node::start(plan().build()?, &["--manifests", &path], &flags)?;
+    let (folder, path) = one_service()?;
+    for (hook, next) in [
+        ("tcx", "tcx"),
+        ("tc", "tc"),
+        ("tc", "tcx"),
+        ("tc", "xdp-generic"),
+        ("xdp-generic", "tc"),
+    ] {
+        let name = format!("{hook}, then {next}");
+        folder.write("services.yaml", &services(&[("nginx", "10.96.1.5")]))?;
+        let source = ["--manifests", &path];
+        let mut node = Node::start(plan().build()?, &source, &["--hook", hook])?;
         node.child.signal(Signal::SIGKILL)?;
         node.child.wait(PATIENCE)?;
         let status = node.status()?;
         assert_eq!(status["running"], false, "{status}");
-        let mut again = run_command(&node.bed, &node.bpffs, &["--manifests", &path], &flags);
+        // What the killed instance knew no longer holds.
+        folder.write("services.yaml", &services(&[("other", "10.96.1.6")]))?;
+        let mut again = run_command(&node.bed, &node.bpffs, &source, &["--hook", next]);
         node.child = Child::spawn("dns-ctl", &mut again)?;
         node.wait_until_ready()?;
-        assert_eq!(node.resolve(NAME)?, Some("10.96.1.5".parse()?), "{hook}");
+        assert_eq!(node.resolve(NAME)?, None, "{name}");
+        let other = node.resolve("other.default.svc.cluster.local.")?;
+        assert_eq!(other, Some("10.96.1.6".parse()?), "{name}");
         let status = node.status()?;
         assert_eq!(status["running"], true);
         assert_eq!(
             status["hits"]["a"], 1,
-            "{hook}: once, by one program: {status}"
+            "{name}: once, by one program: {status}"
         );
         node.child.signal(Signal::SIGTERM)?;
         node.child.wait(PATIENCE)?;
-        is_clean(&node.bed.node).with_context(|| hook.to_owned())?;
+        is_clean(&node.bed.node).with_context(|| name)?;
     }
     Ok(())
 }
@@ -101,19 +113,26 @@ fn a_killed_instance_can_be_started_again_on_any_hook() -> Result<()> {
 #[test]
 fn a_second_instance_is_refused_and_does_no_harm() -> Result<()> {
     let (_folder, path) = one_service()?;
-    let node = Node::start(plan().build()?, &["--manifests", &path], &[])?;
-    let other_ports = [
-        "--listen",
-        "127.0.0.1:5353",
-        "--metrics-listen",
-        "127.0.0.1:9154",
-    ];
-    let mut command = dns_ctl(&node.bed.node)?;
-    command.args(["run", "--manifests", &path, "--interface", POD_INTERFACE]);
-    command.args(other_ports).arg("--bpffs").arg(node.folder());
-    let (code, said) = outcome(&mut command)?;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("another dns-ctl runs with --bpffs"), "{said}");
+    let node = Node::start(plan().build()?, &["--manifests", &path], &["--hook", "tc"])?;
+    let elsewhere = Bpffs::mount()?;
+    for folder in [node.folder(), elsewhere.path().join("kxdns")] {
+        let mut command = dns_ctl(&node.bed.node)?;
+        command.args([
+            "run",
+            "--manifests",
+            &path,
+            "--interface",
+            POD_INTERFACE,
+            "--hook",
+            "tc",
+        ]);
+        command
+            .args(["--listen", "127.0.0.1:5353", "--bpffs"])
+            .arg(folder);
+        let (code, said) = outcome(&mut command)?;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("another dns-ctl"), "{said}");
+    }
     assert_eq!(node.resolve(NAME)?, Some("10.96.1.5".parse()?));
     assert_eq!(node.hits()?, 1);
     Ok(())
@@ -168,6 +187,12 @@ fn what_can_not_be_done_is_said_in_a_sentence_with_the_remedy() -> Result<()> {
         ),
         (&good, &["--hook", "off"], 2, &["--hook off", "--interface"]),
         (&good, &["--ttl", "9999"], 2, &["9999", "--ttl"]),
+        (
+            &good,
+            &["--bpffs", "/tmp"],
+            1,
+            &["not on a BPF file system"],
+        ),
         (
             &good,
             &["--listen", "192.0.2.1:53"],
@@ -316,4 +341,54 @@ fn an_interface_that_goes_does_not_end_it() -> Result<()> {
         node.child.output()
     );
     is_clean(&node.bed.node)
+}
+
+#[test]
+fn accelerate_needs_no_server_and_stays() -> Result<()> {
+    let (_folder, path) = one_service()?;
+    let bed = plan().build()?;
+    let bpffs = Bpffs::mount()?;
+    let mut command = dns_ctl(&bed.node)?;
+    command.args(["run", "--mode", "accelerate", "--manifests", &path]);
+    command.args(["--interface", POD_INTERFACE, "--service-ip", "10.96.0.10"]);
+    command.args(["--metrics-listen", "127.0.0.1:9153", "--bpffs"]);
+    command.arg(bpffs.path().join("kxdns"));
+    let child = Child::spawn("dns-ctl", &mut command)?;
+    let mut node = Node { child, bpffs, bed };
+    node.wait_until_ready()?;
+    for _ in 0..20 {
+        assert_eq!(node.resolve(NAME)?, Some("10.96.1.5".parse()?));
+    }
+    node.child.signal(Signal::SIGTERM)?;
+    assert_eq!(
+        node.child.wait(PATIENCE)?.code(),
+        Some(0),
+        "{}",
+        node.child.output()
+    );
+    is_clean(&node.bed.node)
+}
+
+/// Somebody empties the qdisc while we run, and puts a filter of their own where ours was.
+#[test]
+fn a_foreign_filter_in_our_place_is_left_alone() -> Result<()> {
+    let (_folder, path) = one_service()?;
+    let mut node = Node::start(plan().build()?, &["--manifests", &path], &["--hook", "tc"])?;
+    // One classic instruction: no packet matches.
+    let bytecode = ["bpf", "bytecode", "1,6 0 0 0"];
+    let place = "filter add dev pod-client ingress pref 49152 handle 1";
+    for (arguments, more) in [
+        ("qdisc del dev pod-client clsact", &[][..]),
+        ("qdisc add dev pod-client clsact", &[]),
+        (place, &bytecode),
+    ] {
+        let mut tc = node.bed.node.command("tc");
+        testbed::output(tc.args(arguments.split(' ')).args(more))?;
+    }
+    let before = attached(&node.bed.node)?;
+    assert!(before.contains("bytecode"), "{before}");
+    node.child.signal(Signal::SIGTERM)?;
+    node.child.wait(PATIENCE)?;
+    assert_eq!(attached(&node.bed.node)?, before);
+    Ok(())
 }

@@ -19,15 +19,21 @@ use super::{
 struct Attached {
     link: Link,
     rung: Rung,
-    _program: ProgramLink,
+    program: ProgramLink,
     /// Whether the clsact qdisc was made for this program, or for one that it replaced.
     owns_clsact: bool,
 }
 
 /// Keeps a program attached until it is dropped.
 enum ProgramLink {
-    Xdp { _link: XdpLink },
-    Tc { _link: SchedClassifierLink },
+    Xdp {
+        _link: XdpLink,
+    },
+    Tcx {
+        _link: SchedClassifierLink,
+    },
+    /// A filter of clsact: it stays until it is removed.
+    Filter,
 }
 
 /// The programs on interfaces.
@@ -62,8 +68,17 @@ impl Attacher {
     /// Attaches to `link` on the best rung that works; gives that rung.
     pub async fn attach(&mut self, choice: HookChoice, link: &Link) -> Result<Rung, AttachError> {
         let mut refusals = Vec::new();
-        for &rung in ladder(choice, link) {
-            match self.attach_on(rung, link).await {
+        if !link.is_ethernet {
+            refusals.push("its packets have no Ethernet header".to_owned());
+        }
+        // Whatever the hook: a filter that an instance left when it was killed answers from maps that
+        // nobody keeps, also what the new program passes on.
+        let left_behind = remove_filter(&link.name).unwrap_or_else(|error| {
+            tracing::warn!(interface = link.name, "{error:#}");
+            false
+        });
+        for &rung in ladder(choice, link).iter().filter(|_| link.is_ethernet) {
+            match self.attach_on(rung, link, left_behind).await {
                 Ok(()) => return Ok(rung),
                 Err(error) => refusals.push(format!("{rung}: {error:#}")),
             }
@@ -86,13 +101,13 @@ impl Attacher {
         self.attached.is_empty()
     }
 
-    /// Indices of the interfaces that have a tc program.
-    pub fn tc_interfaces(&self) -> impl Iterator<Item = u32> {
+    /// The interfaces that have a tc program.
+    pub fn tc_links(&self) -> impl Iterator<Item = &Link> {
         let on_tc = |attached: &&Attached| matches!(attached.rung, Rung::Tcx | Rung::Tc);
         self.attached
             .iter()
             .filter(on_tc)
-            .map(|attached| attached.link.index)
+            .map(|attached| &attached.link)
     }
 
     /// Takes every program off, and the clsact qdiscs that were made for them and that nobody else uses.
@@ -101,28 +116,46 @@ impl Attacher {
             let Attached {
                 link,
                 rung,
-                _program: program,
+                program,
                 owns_clsact,
             } = attached;
-            drop(program);
+            let had_filter = match program {
+                ProgramLink::Filter => remove_filter(&link.name).unwrap_or_else(|error| {
+                    tracing::warn!(interface = link.name, "{error:#}");
+                    false
+                }),
+                link => {
+                    drop(link);
+                    false
+                }
+            };
             // An interface that went took its entry's meaning along; the map goes with this process.
             let _gone = self.map.remove(&link.index);
             tracing::info!(interface = link.name, hook = %rung, "detached");
-            if owns_clsact && let Err(error) = self.netlink.remove_empty_clsact(link.index).await {
+            if had_filter
+                && owns_clsact
+                && let Err(error) = self.netlink.remove_empty_clsact(link.index).await
+            {
                 tracing::warn!(interface = link.name, "{error:#}");
             }
         }
     }
 
-    async fn attach_on(&mut self, rung: Rung, link: &Link) -> anyhow::Result<()> {
-        let mut owns_clsact = false;
+    /// Attaches on one rung; `left_behind` says that a filter of a killed instance was removed before.
+    async fn attach_on(
+        &mut self,
+        rung: Rung,
+        link: &Link,
+        left_behind: bool,
+    ) -> anyhow::Result<()> {
+        // The qdisc that the filter left behind was in was most likely made for it.
+        let mut owns_clsact = left_behind;
         let program = match rung {
-            Rung::Tcx => self.attach_tc(link, TcAttachOptions::TcxOrder(LinkOrder::last())),
+            Rung::Tcx => self.attach_tcx(link),
             Rung::Tc => {
                 // An error means in most cases that the qdisc is there; if not, attaching will tell.
-                let made = tc::qdisc_add_clsact(&link.name).is_ok();
-                owns_clsact = remove_left_behind(&link.name)? || made;
-                self.attach_tc(link, TcAttachOptions::Netlink(NlOptions::default()))
+                owns_clsact |= tc::qdisc_add_clsact(&link.name).is_ok();
+                self.attach_filter(link)
             }
             Rung::XdpNative => self.attach_xdp(link, XdpMode::Driver),
             Rung::XdpGeneric => self.attach_xdp(link, XdpMode::Skb),
@@ -131,23 +164,19 @@ impl Attacher {
             self.note(rung, link)?;
             Ok(program)
         });
-        match noted {
-            Ok(program) => {
-                self.attached.push(Attached {
-                    link: link.clone(),
-                    rung,
-                    _program: program,
-                    owns_clsact,
-                });
-                Ok(())
-            }
-            Err(error) => {
-                if owns_clsact {
-                    self.netlink.remove_empty_clsact(link.index).await?;
-                }
-                Err(error)
-            }
+        if owns_clsact
+            && !matches!(noted, Ok(ProgramLink::Filter))
+            && let Err(error) = self.netlink.remove_empty_clsact(link.index).await
+        {
+            tracing::warn!(interface = link.name, "{error:#}");
         }
+        self.attached.push(Attached {
+            link: link.clone(),
+            rung,
+            program: noted?,
+            owns_clsact,
+        });
+        Ok(())
     }
 
     /// Tells `status` of the interface.
@@ -161,12 +190,22 @@ impl Attacher {
             .map_err(access(map_name::ATTACHED))
     }
 
-    fn attach_tc(&mut self, link: &Link, options: TcAttachOptions) -> anyhow::Result<ProgramLink> {
+    fn attach_tcx(&mut self, link: &Link) -> anyhow::Result<ProgramLink> {
         let program = self.kernel.tc()?;
+        let options = TcAttachOptions::TcxOrder(LinkOrder::last());
         let id = program.attach_with_options(&link.name, TcAttachType::Ingress, options)?;
-        Ok(ProgramLink::Tc {
+        Ok(ProgramLink::Tcx {
             _link: program.take_link(id)?,
         })
+    }
+
+    fn attach_filter(&mut self, link: &Link) -> anyhow::Result<ProgramLink> {
+        let program = self.kernel.tc()?;
+        let options = TcAttachOptions::Netlink(NlOptions::default());
+        let id = program.attach_with_options(&link.name, TcAttachType::Ingress, options)?;
+        // Removed by its number, as this handle does when it is dropped, it could by then be another's.
+        std::mem::forget(program.take_link(id)?);
+        Ok(ProgramLink::Filter)
     }
 
     fn attach_xdp(&mut self, link: &Link, mode: XdpMode) -> anyhow::Result<ProgramLink> {
@@ -181,17 +220,19 @@ impl Attacher {
     }
 }
 
-/// Removes a filter of ours that an instance left when it was killed: filters, unlike links, stay.
-///
-/// Gives whether there was one; then the qdisc was most likely made for it.
-fn remove_left_behind(interface: &str) -> anyhow::Result<bool> {
+/// Removes our filter from an interface, if there is one, by its program's name; gives whether there was.
+fn remove_filter(interface: &str) -> anyhow::Result<bool> {
     match tc::qdisc_detach_program(interface, TcAttachType::Ingress, TC_PROGRAM) {
         Ok(()) => Ok(true),
-        Err(tc::TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(false)
-        }
+        Err(tc::TcError::IoError(error)) if is_gone(&error) => Ok(false),
         Err(error) => Err(error).context("can't look for filters"),
     }
+}
+
+/// Whether there is no such filter, or no such interface.
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(nix::errno::Errno::ENODEV as i32)
 }
 
 /// An interface's name as the map `ATTACHED` has it; the kernel's names fit (`IFNAMSIZ`).

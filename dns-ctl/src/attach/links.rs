@@ -3,7 +3,10 @@
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use rtnetlink::packet_route::{
-    link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp, XdpAttached},
+    link::{
+        InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+        XdpAttached,
+    },
     tc::{TcAttribute, TcHandle},
 };
 
@@ -18,12 +21,16 @@ pub struct Link {
     pub kind: LinkKind,
     /// Whether an XDP program is attached.
     pub has_xdp: bool,
+    /// Whether its frames begin with an Ethernet header.
+    pub is_ethernet: bool,
 }
 
 /// What an interface is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkKind {
-    /// Software: veth, bridge, dummy, tunnel, loopback.
+    /// One end of a pair, the other most likely in a pod.
+    Veth,
+    /// Other software: bridge, dummy, tunnel, loopback.
     Virtual,
     /// A device with a driver of its own.
     Device,
@@ -69,8 +76,9 @@ impl Netlink {
             } else {
                 filters.egress()
             };
-            let filters: Vec<_> = filters.execute().try_collect().await.unwrap_or_default();
-            if !filters.is_empty() {
+            let filters: Result<Vec<_>, _> = filters.execute().try_collect().await;
+            // What can't be listed may be somebody's: then the qdisc stays.
+            if !filters.is_ok_and(|filters| filters.is_empty()) {
                 return Ok(());
             }
         }
@@ -101,12 +109,26 @@ fn is_gone(error: &rtnetlink::Error) -> bool {
 fn read_link(message: LinkMessage) -> Option<Link> {
     let mut name = None;
     let mut has_xdp = false;
-    let mut is_virtual = message.header.flags.contains(LinkFlags::Loopback);
+    let mut kind = if message.header.flags.contains(LinkFlags::Loopback) {
+        LinkKind::Virtual
+    } else {
+        LinkKind::Device
+    };
+    let is_ethernet = matches!(
+        message.header.link_layer_type,
+        LinkLayerType::Ether | LinkLayerType::Loopback
+    );
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text),
             LinkAttribute::LinkInfo(info) => {
-                is_virtual |= info.iter().any(|info| matches!(info, LinkInfo::Kind(_)));
+                for info in info {
+                    match info {
+                        LinkInfo::Kind(InfoKind::Veth) => kind = LinkKind::Veth,
+                        LinkInfo::Kind(_) => kind = LinkKind::Virtual,
+                        _ => {}
+                    }
+                }
             }
             LinkAttribute::Xdp(state) => {
                 has_xdp = state.iter().any(|state| {
@@ -119,11 +141,8 @@ fn read_link(message: LinkMessage) -> Option<Link> {
     Some(Link {
         index: message.header.index,
         name: name?,
-        kind: if is_virtual {
-            LinkKind::Virtual
-        } else {
-            LinkKind::Device
-        },
+        kind,
         has_xdp,
+        is_ethernet,
     })
 }

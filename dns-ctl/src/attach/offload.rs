@@ -1,9 +1,10 @@
 //! Whether the devices complete the checksums of what is sent: watched, and told to the tc program.
 //!
-//! A packet from a local pod comes with a checksum that is only begun. If the device takes checksums over,
-//! which on a veth means that nobody ever completes them, the program may write a complete one; if not,
-//! the network stack completes it on sending, and would spoil a complete one. The program asks the kernel
-//! for each packet unless it is told here that all its devices take checksums over.
+//! A packet from a local pod comes with a checksum that is only begun. A veth that takes checksums over
+//! hands it to the pod as it is, and the receiver does not mind: then the program may write a complete one.
+//! Other devices, and the network stack for a veth that does not take checksums over, complete it on
+//! sending, and would spoil a complete one. The program asks the kernel for each packet unless it is told
+//! here that all its interfaces are such veths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,10 @@ use rtnetlink::{
     MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
 };
 
-use super::kernel::{ConfigMap, access};
+use super::{
+    kernel::{ConfigMap, access},
+    links::{Link, LinkKind},
+};
 
 /// The features by which a device takes the checksum of UDP over IPv4 over, as ethtool calls them.
 const FEATURES: [&str; 2] = ["tx-checksum-ip-generic", "tx-checksum-ipv4"];
@@ -29,14 +33,15 @@ pub struct OffloadWatch {
     ethtool: EthtoolHandle,
     changes: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     interfaces: BTreeSet<u32>,
+    only_veths: bool,
     map: ConfigMap<MapData>,
     config: Config,
 }
 
 impl OffloadWatch {
-    /// A watch of these interfaces, those with a tc program; `config` is what the map holds.
-    pub fn open(
-        interfaces: BTreeSet<u32>,
+    /// A watch of these interfaces, all that have a tc program; `config` is what the map holds.
+    pub fn open<'l>(
+        links: impl IntoIterator<Item = &'l Link>,
         map: ConfigMap<MapData>,
         config: Config,
     ) -> anyhow::Result<Self> {
@@ -46,10 +51,17 @@ impl OffloadWatch {
         let (connection, _, changes) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
             .context("can't listen to changes of interfaces")?;
         tokio::spawn(connection);
+        let mut interfaces = BTreeSet::new();
+        let mut only_veths = true;
+        for link in links {
+            interfaces.insert(link.index);
+            only_veths &= link.kind == LinkKind::Veth;
+        }
         Ok(Self {
             ethtool,
             changes,
             interfaces,
+            only_veths,
             map,
             config,
         })
@@ -76,7 +88,7 @@ impl OffloadWatch {
     /// Looks at the devices as they are now.
     pub async fn look(&mut self) {
         let offload = match self.offloading().await {
-            Ok(devices) => all_offload(&devices, &self.interfaces),
+            Ok(devices) => self.only_veths && all_offload(&devices, &self.interfaces),
             Err(error) => {
                 tracing::debug!("checksums are settled packet by packet: {error:#}");
                 false

@@ -72,7 +72,8 @@ pub struct PinFolder {
 impl PinFolder {
     /// Claims the folder, which is made if it is not there.
     pub fn claim(path: &Path) -> Result<Self, PinError> {
-        let existing = path.ancestors().find(|folder| folder.exists());
+        // The folder is made if need be, but not those around it: only what was made is removed.
+        let existing = path.ancestors().take(2).find(|folder| folder.exists());
         let on_bpffs = existing
             .and_then(|folder| statfs(folder).ok())
             .is_some_and(|about| about.filesystem_type() == BPF_FS_MAGIC);
@@ -150,7 +151,12 @@ fn lock_exclusively(path: &Path) -> Result<Flock<File>, PinError> {
     };
     let deadline = Instant::now() + PATIENCE;
     loop {
-        fs::create_dir_all(path).map_err(io_error)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(io_error(error));
+            }
+            _ => {}
+        }
         let file = match open_folder(path) {
             // An instance that stops has just removed the folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

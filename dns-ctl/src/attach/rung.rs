@@ -72,7 +72,7 @@ impl fmt::Display for Rung {
 pub fn ladder(choice: HookChoice, link: &Link) -> &'static [Rung] {
     match choice {
         HookChoice::Auto => match link.kind {
-            LinkKind::Virtual => &[Rung::Tcx, Rung::Tc, Rung::XdpGeneric],
+            LinkKind::Veth | LinkKind::Virtual => &[Rung::Tcx, Rung::Tc, Rung::XdpGeneric],
             LinkKind::Device => &[Rung::XdpNative, Rung::XdpGeneric],
         },
         HookChoice::Tcx => &[Rung::Tcx],
@@ -93,11 +93,13 @@ mod tests {
             name: "eth0".to_owned(),
             kind,
             has_xdp: false,
+            is_ethernet: true,
         }
     }
 
     #[test]
     fn a_pods_interface_never_gets_native_xdp_unasked() {
+        assert!(!ladder(HookChoice::Auto, &link(LinkKind::Veth)).contains(&Rung::XdpNative));
         assert!(!ladder(HookChoice::Auto, &link(LinkKind::Virtual)).contains(&Rung::XdpNative));
         assert_eq!(
             ladder(HookChoice::Auto, &link(LinkKind::Device))[0],

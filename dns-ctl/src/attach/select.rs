@@ -108,6 +108,7 @@ mod tests {
                 name: name.to_owned(),
                 kind: LinkKind::Virtual,
                 has_xdp: false,
+                is_ethernet: true,
             })
             .to_vec()
     }

@@ -122,6 +122,8 @@ impl Server {
                 shutdown.clone(),
             ));
         }
+        // Without any address there is nothing to do, but no reason to end either.
+        shutdown.cancelled().await;
         while listeners.join_next().await.is_some() {}
     }
 }

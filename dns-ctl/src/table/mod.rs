@@ -7,7 +7,7 @@ pub mod plan;
 pub mod render;
 pub mod writer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dns_common::hash::NameKey;
 
@@ -27,6 +27,8 @@ pub struct Row {
 pub struct Table {
     held: HashMap<NameKey, Row>,
     left_out: HashMap<Box<[u8]>, (NameKey, Row)>,
+    /// Rows that are held against what is wanted: the kernel refused to remove them.
+    unwanted: HashSet<NameKey>,
 }
 
 /// A change to the kernel's map.

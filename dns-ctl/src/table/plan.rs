@@ -54,14 +54,30 @@ impl Table {
         }))
     }
 
+    /// The steps that remove what the kernel refused to remove earlier.
+    #[must_use]
+    pub fn plan_unwanted(&self) -> Plan {
+        Plan {
+            steps: self.unwanted.iter().copied().map(Step::Remove).collect(),
+            shadowed: Vec::new(),
+        }
+    }
+
+    /// Notes that the kernel has refused to remove a row.
+    pub(super) fn keep_unwanted(&mut self, key: NameKey) {
+        self.unwanted.insert(key);
+    }
+
     /// Notes that a step has been carried out.
     pub(super) fn done(&mut self, step: Step) {
         match step {
             Step::Put(key, row) => {
+                self.unwanted.remove(&key);
                 self.left_out.remove(&row.name);
                 self.held.insert(key, row);
             }
             Step::Remove(key) => {
+                self.unwanted.remove(&key);
                 self.held.remove(&key);
             }
         }

@@ -98,6 +98,8 @@ pub fn change(
     wanted: impl IntoIterator<Item = Wanted>,
 ) -> Report {
     let mut report = Report::default();
+    let unwanted = table.plan_unwanted();
+    carry_out(table, sink, unwanted, &mut report);
     let wanted: Vec<Wanted> = wanted.into_iter().collect();
     for unwanted in wanted.iter().filter(|wanted| wanted.row.is_none()) {
         table.forget(&unwanted.name);
@@ -131,13 +133,19 @@ fn carry_out(table: &mut Table, sink: &mut impl Sink, plan: Plan, report: &mut R
             }
             (Err(error), Step::Put(key, row)) => {
                 // Better no answer in the kernel than the one that no longer holds.
-                if table.held().contains_key(&key) && sink.remove(key).is_ok() {
-                    table.done(Step::Remove(key));
+                if table.held().contains_key(&key) {
+                    match sink.remove(key) {
+                        Ok(()) => table.done(Step::Remove(key)),
+                        Err(_) => table.keep_unwanted(key),
+                    }
                 }
                 table.leave_out(key, row);
                 report.note(error);
             }
-            (Err(error), Step::Remove(_)) => report.note(error),
+            (Err(error), Step::Remove(key)) => {
+                table.keep_unwanted(key);
+                report.note(error);
+            }
         }
     }
 }
@@ -164,6 +172,7 @@ mod tests {
         rows: HashMap<NameKey, Row>,
         capacity: usize,
         refuses: bool,
+        keeps: bool,
     }
 
     impl Sink for Memory {
@@ -179,6 +188,9 @@ mod tests {
         }
 
         fn remove(&mut self, key: NameKey) -> Result<(), SinkError> {
+            if self.keeps {
+                return Err(SinkError::Kernel(io::ErrorKind::ResourceBusy.into()));
+            }
             self.rows.remove(&key);
             Ok(())
         }
@@ -280,6 +292,28 @@ mod tests {
         assert!(report.error.is_some());
         assert!(map.rows.is_empty());
         assert_eq!((table.held().len(), table.left_out()), (0, 1));
+    }
+
+    #[test]
+    fn a_row_that_can_not_be_removed_is_removed_as_soon_as_it_can() {
+        let mut table = Table::default();
+        let mut map = memory(9);
+        change(
+            &mut table,
+            &mut map,
+            [wanted(b'a', 1, Some(1)), wanted(b'b', 2, Some(2))],
+        );
+        map.keeps = true;
+        assert!(
+            change(&mut table, &mut map, [wanted(b'a', 1, None)])
+                .error
+                .is_some()
+        );
+        assert_eq!(map.rows.len(), 2);
+        map.keeps = false;
+        change(&mut table, &mut map, []);
+        assert_eq!(map.rows.len(), 1);
+        assert_eq!(table.held().len(), 1);
     }
 
     proptest! {

@@ -33,6 +33,11 @@ pub(super) fn link_and_network() -> Vec<Case> {
             Miss::Truncated,
         ),
         miss(
+            "a broadcast",
+            patched(a_query(NGINX), 0, &[0xff; 6]),
+            Miss::NotUnicast,
+        ),
+        miss(
             "IPv6",
             patched(a_query(NGINX), 12, &[0x86, 0xdd]),
             Miss::NotIpv4,
