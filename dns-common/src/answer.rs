@@ -29,7 +29,7 @@ pub struct Sums {
 /// Octets of the frame that carries the answer.
 #[inline(always)]
 #[must_use]
-pub const fn frame_len(query: &Query, _record: &Record) -> usize {
+pub const fn frame_len(query: &Query) -> usize {
     QUESTION + query.name.len + size_of::<QuestionTail>() + Record::LEN
 }
 
@@ -44,7 +44,7 @@ pub fn write(
     record: &Record,
     config: &ConfigCells,
 ) -> Option<Sums> {
-    let end = frame_len(query, record);
+    let end = frame_len(query);
     *frame.get_mut(end - Record::LEN)? = record.octets();
     let message = write_dns(frame.get_mut(DNS)?, query, record, config);
     let addresses = write_ip(frame.get_mut(IP)?, end - IP);

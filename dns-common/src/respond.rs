@@ -62,7 +62,7 @@ pub fn respond(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Miss> 
     let entry = maps.entry(query.name.key).ok_or(Miss::UnknownName)?;
     query.name.matches(&frame, entry)?;
     let record = entry.answer(kind, query.name.key, config)?;
-    packet.resize(query.frame_len, answer::frame_len(&query, &record))?;
+    packet.resize(query.frame_len, answer::frame_len(&query))?;
     let sums = answer::write(&mut packet.frame(), &query, &record, config).ok_or(Miss::NoRoom)?;
     packet.write_udp_checksum(answer::UDP_CHECKSUM, &sums, config);
     Ok(kind)

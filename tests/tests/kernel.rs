@@ -5,8 +5,15 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use dns_common::{Hook, Miss, Outcome};
+use dns_ctl::{
+    attach::kernel::{Kernel, OBJECT},
+    table::{
+        Row,
+        writer::{NameMap, Sink as _, SinkError},
+    },
+};
 use kxdns_tests::kernel::Bench;
-use packets::{build::a_query, cases::cases, host::HostMaps};
+use packets::{build::a_query, cases::cases, fixture, host::HostMaps};
 
 /// `XDP_TX` and `XDP_PASS` (`enum xdp_action`).
 const XDP_TX: u32 = 3;
@@ -69,6 +76,30 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// What the writer takes for a full map is what the kernel says of one.
+#[test]
+fn a_full_map_says_so_and_heals() -> Result<()> {
+    let mut kernel = Kernel::load(OBJECT, 2)?;
+    let keys = fixture::keys();
+    let mut map = NameMap::new(kernel.take_maps()?.names, keys);
+    let row = |name: &str, last| Row {
+        name: fixture::wire(name).into(),
+        a: [10, 0, 0, last],
+        ttl: 5,
+    };
+    let (first, second, third) = (row("a", 1), row("b", 2), row("c", 3));
+    map.put(keys.name_key(&first.name), &first)?;
+    map.put(keys.name_key(&second.name), &second)?;
+    let key = keys.name_key(&third.name);
+    assert!(matches!(map.put(key, &third), Err(SinkError::Full)));
+    // A name that is held can still change its address.
+    map.put(keys.name_key(&first.name), &row("a", 9))?;
+    map.remove(keys.name_key(&second.name))?;
+    map.remove(keys.name_key(&second.name))?;
+    map.put(key, &third)?;
     Ok(())
 }
 
