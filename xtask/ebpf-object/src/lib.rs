@@ -5,6 +5,7 @@
 //! the object can't be stale.
 
 mod command;
+mod embed;
 mod tools;
 
 use std::{
@@ -14,10 +15,13 @@ use std::{
 };
 
 pub use command::{cargo, object_path};
+pub use embed::Embedding;
 pub use tools::{MissingTool, is_program, missing_tools, rust_src_marker, sysroot};
 
 /// The package that holds the kernel programs; its binary has the same name.
 pub const PACKAGE: &str = "dns-ebpf";
+/// What that package is made of, relative to the workspace.
+pub const SOURCES: &[&str] = &["dns-ebpf", "dns-common"];
 
 /// Builds the kernel object and returns its path.
 ///
@@ -28,7 +32,7 @@ pub fn build(root: &Path, target_dir: &Path, features: &[&str]) -> Result<PathBu
 }
 
 /// As [`build`], for another package of eBPF programs, whose binary has the package's name.
-pub fn build_package(
+pub(crate) fn build_package(
     package: &str,
     root: &Path,
     target_dir: &Path,
@@ -54,21 +58,6 @@ pub fn build_package(
     } else {
         Err(Error::NoObject(object))
     }
-}
-
-/// The files and folders whose change must rebuild the object.
-#[must_use]
-pub fn inputs(root: &Path) -> Vec<PathBuf> {
-    [
-        "dns-ebpf",
-        "dns-common",
-        "Cargo.toml",
-        "Cargo.lock",
-        "rust-toolchain.toml",
-    ]
-    .iter()
-    .map(|name| root.join(name))
-    .collect()
 }
 
 /// Why there is no kernel object.
@@ -121,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn every_input_exists() {
-        for input in inputs(&root()) {
-            assert!(input.exists(), "{} is not there", input.display());
+    fn every_source_exists() {
+        for source in SOURCES {
+            assert!(root().join(source).exists(), "{source} is not there");
         }
     }
 
