@@ -2,27 +2,32 @@
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use aya::maps::MapData;
 use dns_common::{hash::HashKeys, maps::map_name};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     attach::kernel::{KernelError, ServiceMap, access, service_key},
-    metrics::{Metrics, http::Readiness, kernel::Fill},
+    metrics::{Metrics, http::Readiness, kernel::Fill, liveness::Pulse},
+    serve::resolve::Resolver,
     table::{
         Table,
         render::Rendering,
         writer::{NameMap, change},
     },
-    zone::{Zone, name::Domain, object::Event, store::Store},
+    zone::{Policy, Zone, name::Domain, object::Arrived, store::Store},
 };
 
+/// How long this task may take over one batch of events before it counts as dead.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it shows that it is alive.
+const BEAT: Duration = Duration::from_secs(5);
 /// Most events that are applied before their result is published.
 const BATCH: usize = 4096;
 /// The port of DNS (RFC 1035, section 4.2).
@@ -44,16 +49,30 @@ pub struct KernelSide {
     pub fixed_addresses: Vec<IpAddr>,
 }
 
+/// Tells the resolver whom it must not ask.
+pub struct OwnAddresses {
+    /// The resolver.
+    pub resolver: Arc<Resolver>,
+    /// The addresses that are always its own.
+    pub listen: Vec<SocketAddr>,
+}
+
 /// What the task needs to publish.
 pub struct Control {
     /// Where the server reads the zone.
     pub zone: Arc<ArcSwap<Zone>>,
+    /// Which names the zone has.
+    pub policy: Policy,
     /// The cluster domains.
     pub domains: Vec<Domain>,
+    /// Told at which addresses this server is reached; `None` if it is not the cluster's DNS.
+    pub own_addresses: Option<OwnAddresses>,
     /// TTL of the cluster's records in seconds.
     pub ttl: u32,
     /// The kernel's maps, unless nothing is answered in the kernel.
     pub kernel: Option<KernelSide>,
+    /// Shows that the task is alive.
+    pub pulse: Pulse,
     /// Where progress is counted.
     pub metrics: Arc<Metrics>,
     /// Where the first sync is told.
@@ -62,17 +81,29 @@ pub struct Control {
 
 impl Control {
     /// Takes events until every source is gone.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    pub async fn run(mut self, mut events: mpsc::Receiver<Arrived>) {
         let started = Instant::now();
-        let mut store = Store::new();
-        let mut batch = Vec::new();
+        let mut store = Store::new(self.policy.clone());
+        let mut batch: Vec<Arrived> = Vec::new();
+        let mut arrivals = Vec::new();
         let mut was_synced = false;
-        while events.recv_many(&mut batch, BATCH).await > 0 {
-            for event in batch.drain(..) {
+        loop {
+            self.pulse.beat();
+            match timeout(BEAT, events.recv_many(&mut batch, BATCH)).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                // No news is no reason to seem dead.
+                Err(_) => continue,
+            }
+            for Arrived { event, at } in batch.drain(..) {
+                arrivals.push(at);
                 store.apply(event);
             }
             // Thousands of map updates would hold up the queries that this thread has to serve.
             tokio::task::block_in_place(|| self.publish(&mut store));
+            for arrival in arrivals.drain(..) {
+                self.metrics.programmed(arrival.elapsed());
+            }
             if store.zone().synced() && !was_synced {
                 was_synced = true;
                 tracing::info!(
@@ -88,12 +119,14 @@ impl Control {
 
     /// Gives the server the new zone, then the kernel: a new name is never answered there alone.
     fn publish(&mut self, store: &mut Store) {
-        for error in store.take_refused() {
-            tracing::warn!("an object is left out: {error}");
-        }
         let touched = store.take_touched();
         let zone = store.zone();
-        self.zone.store(Arc::new(zone.clone()));
+        let before = self.zone.swap(Arc::new(zone.clone()));
+        if before.dns_addresses() != zone.dns_addresses()
+            && let Some(own) = &self.own_addresses
+        {
+            own.tell(zone.dns_addresses());
+        }
         if let Some(kernel) = &mut self.kernel {
             let rendering = Rendering {
                 domains: &self.domains,
@@ -138,6 +171,17 @@ impl Control {
                  clients reach DNS, and the kernel answers nothing; label the Service, or give --service-ip"
             );
         }
+    }
+}
+
+impl OwnAddresses {
+    /// Adds the addresses of the cluster's DNS Service, which lead to this server or to another one like it.
+    pub fn tell(&self, dns: &[IpAddr]) {
+        let dns = dns
+            .iter()
+            .map(|&address| SocketAddr::new(address, DNS_PORT));
+        let own = self.listen.iter().copied().chain(dns);
+        self.resolver.set_own_addresses(own.collect());
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod kube;
 pub mod metrics;
+pub mod probe;
 pub mod run;
 pub mod serve;
 pub mod table;

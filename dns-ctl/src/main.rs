@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use dns_ctl::{
     args::{Cli, Command, RunArgs},
-    cli::{lookup, status},
+    cli::{import, lookup, status},
     config::Config,
     run, telemetry,
 };
@@ -16,6 +16,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run_until_stopped(*args),
+        Command::Import(args) => report(import::import(&args)),
         Command::Lookup(args) => report(lookup::lookup(&args)),
         Command::Status(args) => report(status::status(&args).map(|()| ExitCode::SUCCESS)),
     }

@@ -2,12 +2,10 @@
 
 use std::{
     future::Future,
-    net::{self, IpAddr},
     os::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixDatagram},
     },
-    path::Path,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -21,10 +19,12 @@ use dns_common::{
     headers::Dns,
     maps::{ABI_VERSION, Config as MapConfig, DEFAULT_MAX_NAMES},
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand::TryRng as _;
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch::channel as watch_channel},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,26 +40,27 @@ use crate::{
         select::{is_named, select},
     },
     config::{Config, KernelConfig, Source},
-    control::{Control, DNS_PORT, KernelSide, set_addresses},
-    kube::{client, manifests::Manifests, watch},
+    control::{self, Control, DNS_PORT, KernelSide, OwnAddresses, set_addresses},
+    kube::{ConfigMapSender, Wanted, client, manifests::Manifests, watch},
     metrics::{
         Metrics,
-        http::{self, Readiness},
+        http::{self, Pages, Readiness},
         kernel::{Fill, KernelCollector},
+        liveness::Liveness,
+        probe::ProbeMetrics,
     },
+    probe::{self, state::Probes},
     serve::{
-        answer::Authority,
-        forward::Forwarder,
-        server::Server,
+        authority::Authority,
+        resolve::Resolver,
+        server::{self, Server},
         service::Service,
-        upstream::{Upstream, check_not_own, upstreams},
+        settings::{self, Given, Settings},
     },
     table::{Table, writer::NameMap},
-    zone::{Zone, object::Event},
+    zone::{Zone, object::Arrived},
 };
 
-/// Where the node's own name servers are told.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// How long clients' last requests may take when this process stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Events that may wait for the task that owns the zone; a source that is faster waits.
@@ -67,8 +68,8 @@ const EVENT_QUEUE: usize = 4096;
 
 /// Runs until SIGTERM or SIGINT, then leaves nothing attached.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for SIGINT")?;
+    let mut signals = Signals::open()?;
+    raise_file_limit();
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
     let zone = Arc::new(ArcSwap::from_pointee(Zone::default()));
@@ -76,14 +77,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     // A kubeconfig may have a program run for its credentials, which may take its time.
+    let (config_map_sender, config_map) = watch_channel(None);
     let source = tokio::select! {
-        source = open_source(&config.source, event_sender, &metrics) => source?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        source = open_source(&config, event_sender, config_map_sender, &metrics) => source?,
+        _ = signals.next() => return Ok(()),
     };
-    let upstreams = find_upstreams(&config)?;
-    let recursion = recursion_available(&config, &upstreams);
-    let authority = Authority::new(&config.domains, config.ttl, recursion)?;
+    let settings = (!config.listen.is_empty())
+        .then(|| settings::watch::open(given(&config)))
+        .transpose()?;
+    let authority = Authority::new(&config.domains, config.ttl)?;
     let server = Server::bind(&config.listen)?;
     readiness.set_listening(true);
     let metrics_listener = match config.metrics_listen {
@@ -91,61 +93,118 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let mut kernel = match &config.kernel {
-        Some(kernel) => Some(KernelPart::start(kernel, &config, recursion, &metrics).await?),
+        Some(kernel) => Some(KernelPart::start(kernel, &config, &metrics).await?),
         None => None,
     };
 
     for &address in server.addresses() {
         tracing::info!(%address, "serving DNS over UDP and TCP");
     }
-    let service = Arc::new(Service {
+    let routes = settings.as_ref().map(Settings::routes).unwrap_or_default();
+    let resolver = Resolver::new(config.resolving.limits, routes, Arc::clone(&metrics));
+    let own_addresses = OwnAddresses {
+        resolver: Arc::clone(&resolver),
+        listen: server.addresses().to_vec(),
+    };
+    own_addresses.tell(&[]);
+    let service = Service {
         zone: Arc::clone(&zone),
         authority,
-        forwarder: Forwarder::new(&upstreams, Arc::clone(&metrics)),
+        resolver: Arc::clone(&resolver),
         metrics: Arc::clone(&metrics),
-    });
+    };
     let mut parts = JoinSet::new();
-    parts.spawn(server.run(service, shutdown.clone()));
+    let liveness = Arc::new(Liveness::default());
+    let probes = Arc::new(Probes::new(config.probes));
+    let mut feeds = JoinSet::new();
+    if let Some(&address) = server.addresses().first()
+        && !probes.names().is_empty()
+    {
+        let results = ProbeMetrics::default();
+        metrics.register(Box::new(results.clone()));
+        feeds.spawn(probe::run(address, Arc::clone(&probes), results));
+    }
+    let pulse = liveness.part("server", server::PATIENCE);
+    parts.spawn(server.run(Arc::new(service), pulse, shutdown.clone()));
     if let Some(listener) = metrics_listener {
-        let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
-        let until = shutdown.clone();
-        parts.spawn(async move {
-            if let Err(error) = http::serve(listener, metrics, readiness, until).await {
-                tracing::error!("metrics are no longer served: {error}");
-            }
-        });
+        let pages = Pages {
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            liveness: Arc::clone(&liveness),
+            probes,
+        };
+        parts.spawn(serve_pages(listener, pages, shutdown.clone()));
     }
     let control = Control {
         zone,
+        policy: config.policy,
+        own_addresses: (config.mode == Mode::Serve).then_some(own_addresses),
         domains: config.domains,
         ttl: config.ttl,
         kernel: kernel.as_mut().and_then(|kernel| kernel.side.take()),
+        pulse: liveness.part("control", control::PATIENCE),
         metrics,
         readiness,
     };
-    let mut feeds = JoinSet::new();
     feeds.spawn(source);
     feeds.spawn(control.run(events));
+    if let Some(settings) = settings {
+        let apply = move |routes| resolver.set_routes(routes);
+        feeds.spawn(settings::watch::watch_settings(settings, config_map, apply));
+    }
 
     if let Some(watch) = kernel.as_mut().and_then(|kernel| kernel.offload.take()) {
         // It may end by itself: without it checksums are settled packet by packet.
         tokio::spawn(watch.run());
     }
 
-    let result = tokio::select! {
-        _ = terminate.recv() => {
-            tracing::info!("SIGTERM: stopping");
-            Ok(())
-        }
-        _ = interrupt.recv() => {
-            tracing::info!("SIGINT: stopping");
-            Ok(())
+    let ended = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping");
+            None
         }
         // None of them ends by itself: what is left of it would serve data that nobody renews.
-        ended = parts.join_next() => Err(ended),
-        ended = feeds.join_next() => Err(ended),
+        ended = parts.join_next() => ended,
+        ended = feeds.join_next() => ended,
     };
-    // First the kernel lets go, so that no query is answered from maps that nobody keeps.
+    stop(kernel, feeds, parts, &shutdown).await;
+    match ended {
+        None => Ok(()),
+        Some(Err(panic)) => Err(panic).context("a part of dns-ctl has failed"),
+        Some(Ok(())) => anyhow::bail!("a part of dns-ctl has ended by itself"),
+    }
+}
+
+/// What tells this process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn open() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("can't wait for SIGINT")?,
+        })
+    }
+
+    /// Waits for either; its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Takes everything apart, in the order in which nothing answers that nobody keeps.
+async fn stop(
+    mut kernel: Option<KernelPart>,
+    mut feeds: JoinSet<()>,
+    mut parts: JoinSet<()>,
+    shutdown: &CancellationToken,
+) {
     if let Some(kernel) = &mut kernel {
         kernel.attacher.detach_all().await;
     }
@@ -155,10 +214,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if drained.await.is_err() {
         tracing::warn!("some clients are cut off: they took more than {GRACE:?}");
     }
-    match result {
-        Err(Some(Err(panic))) => Err(panic).context("a part of dns-ctl has failed"),
-        Err(_) => anyhow::bail!("a part of dns-ctl has ended by itself"),
-        Ok(()) => Ok(()),
+}
+
+/// Serves metrics and health until `shutdown`.
+async fn serve_pages(listener: TcpListener, pages: Pages, shutdown: CancellationToken) {
+    if let Err(error) = http::serve(listener, pages, shutdown).await {
+        tracing::error!("metrics are no longer served: {error}");
+    }
+}
+
+/// Lets the process have as many open files as it may: each query that waits for an upstream holds a socket.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 
@@ -178,7 +248,6 @@ impl KernelPart {
     async fn start(
         kernel_config: &KernelConfig,
         config: &Config,
-        recursion: bool,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let netlink = Netlink::open()?;
@@ -202,7 +271,8 @@ impl KernelPart {
             version: ABI_VERSION,
             ports: MapConfig::port_bit(DNS_PORT),
             offload: 0,
-            recursion: if recursion { Dns::RA.into() } else { 0 },
+            // As the server has it, or the cluster's DNS behind.
+            recursion: Dns::RA.into(),
             keys,
         };
         maps.configure(map_config)?;
@@ -255,91 +325,46 @@ impl KernelPart {
 
 /// The source's work, which sends events until their receiver is gone.
 async fn open_source(
-    source: &Source,
-    events: mpsc::Sender<Event>,
+    config: &Config,
+    events: mpsc::Sender<Arrived>,
+    config_map: ConfigMapSender,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let metrics = Arc::clone(metrics);
-    Ok(match source {
+    let wanted = Wanted {
+        namespace_selector: config.selectors.namespaces.clone(),
+        service_selector: config.selectors.services.clone(),
+        config_map: config.resolving.config_map.clone(),
+        ..Wanted::from(&config.policy)
+    };
+    Ok(match &config.source {
         Source::Manifests(path) => {
-            let manifests = Manifests::open(path)?;
+            let manifests = Manifests::open(path, wanted)?;
             for problem in manifests.problems() {
                 tracing::error!("{problem}");
             }
-            Box::pin(manifests.run(events, metrics))
+            Box::pin(manifests.run(events, config_map, metrics))
         }
         Source::Api {
             kubeconfig,
             context,
         } => {
             let client = client::connect(kubeconfig.as_deref(), context.as_deref()).await?;
-            Box::pin(watch::watch(client, events, metrics))
+            Box::pin(watch::watch(client, wanted, events, config_map, metrics))
         }
     })
 }
 
-/// The upstreams given, or else those of the node; none if there is no server to ask them.
-fn find_upstreams(config: &Config) -> anyhow::Result<Vec<Upstream>> {
-    if config.listen.is_empty() {
-        return Ok(Vec::new());
+/// What the flags say of upstreams.
+fn given(config: &Config) -> Given {
+    let resolving = &config.resolving;
+    Given {
+        upstreams: resolving.upstreams.clone(),
+        stubs: resolving.stubs.clone(),
+        resolv_conf: resolving.resolv_conf.clone(),
+        config_map: resolving.config_map.clone(),
+        listen: config.listen.clone(),
     }
-    let found = if config.upstreams.is_empty() {
-        read_resolv_conf(Path::new(RESOLV_CONF), &config.listen)
-    } else {
-        config.upstreams.clone()
-    };
-    check_not_own(&found, &config.listen, is_local)?;
-    if found.is_empty() {
-        tracing::warn!(
-            "no upstream is known: names outside the cluster domains get SERVFAIL; give --upstream"
-        );
-    }
-    Ok(found)
-}
-
-/// The node's own name servers, without those that are this server itself.
-fn read_resolv_conf(path: &Path, listen: &[net::SocketAddr]) -> Vec<Upstream> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            tracing::warn!("{} can't be read: {error}", path.display());
-            return Vec::new();
-        }
-    };
-    let conf = upstreams(&text);
-    for ignored in conf.ignored {
-        tracing::warn!("{}: {ignored}", path.display());
-    }
-    let mut found = conf.upstreams;
-    found.retain(
-        |upstream| match check_not_own(&[*upstream], listen, is_local) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!("{}: {error}", path.display());
-                false
-            }
-        },
-    );
-    found
-}
-
-/// Whether an interface of this host has the address.
-fn is_local(address: IpAddr) -> bool {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
-        return false;
-    };
-    interfaces
-        .filter_map(|interface| interface.address)
-        .any(|own| match address {
-            IpAddr::V4(address) => own.as_sockaddr_in().is_some_and(|own| own.ip() == address),
-            IpAddr::V6(address) => own.as_sockaddr_in6().is_some_and(|own| own.ip() == address),
-        })
-}
-
-/// Whether responses say that recursion is available: if this server has upstreams, or if there is no
-/// server here and another DNS answers what the kernel does not.
-fn recursion_available(config: &Config, upstreams: &[Upstream]) -> bool {
-    !upstreams.is_empty() || (config.mode == Mode::Accelerate && config.listen.is_empty())
 }
 
 fn warn_without_interfaces(kernel: &KernelConfig) {

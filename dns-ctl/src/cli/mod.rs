@@ -1,5 +1,6 @@
-//! The commands that look at a running instance.
+//! The commands beside `run`: they look at a running instance, or translate for one.
 
+pub mod import;
 pub mod lookup;
 pub mod status;
 

@@ -1,35 +1,53 @@
 //! The objects of several manifest files together: what holds after each reading, as a list of events.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     path::{Path, PathBuf},
 };
 
-use super::manifest::{self, Located, Manifest, Problem};
-use crate::zone::object::{Change, Event, Namespace, ObjectKey, Service};
+use k8s_openapi::{Resource as _, api::core::v1};
+
+use super::{
+    config_map::ConfigMapData,
+    manifest::{self, Located, Manifest, Object, Problem},
+    wanted::Wanted,
+};
+use crate::zone::object::{Change, Event, Namespace, ObjectKey};
 
 /// The files as last read, in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Collection {
+    wanted: Wanted,
     files: BTreeMap<PathBuf, Manifest>,
 }
 
 /// What reading each file gave.
 pub(super) type Reading = BTreeMap<PathBuf, io::Result<String>>;
 
+/// What tells objects apart: kind, namespace and name.
+type Identity<'c> = (&'static str, &'c ObjectKey);
+
 impl Collection {
+    /// No files yet; of those to come, what is `wanted` counts.
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            files: BTreeMap::new(),
+        }
+    }
+
     /// The collection after a reading.
     ///
     /// A mistake never removes a name: a file that can't be read keeps all it had, and one with a part
-    /// that can't be read keeps the objects it lost, until it is right again.
+    /// that can't be read or served keeps the objects it lost, until it is right again.
     pub(super) fn after(&self, reading: Reading) -> Self {
         let files = reading
             .into_iter()
             .map(|(file, text)| {
                 let before = self.files.get(&file);
                 let manifest = match text {
-                    Ok(text) => manifest::parse(&file, &text),
+                    Ok(text) => manifest::parse(&file, &text, &self.wanted),
                     Err(error) => unreadable(&file, &error),
                 };
                 let manifest = match before {
@@ -39,7 +57,10 @@ impl Collection {
                 (file, manifest)
             })
             .collect();
-        Self { files }
+        Self {
+            wanted: self.wanted.clone(),
+            files,
+        }
     }
 
     /// Everything that is wrong.
@@ -49,44 +70,114 @@ impl Collection {
             .values()
             .flat_map(|manifest| manifest.problems.iter().cloned())
             .collect();
-        problems.extend(duplicates(
-            "Service",
-            self.located(|manifest| &manifest.services),
-            |service: &Service| &service.key,
-        ));
-        problems.extend(duplicates(
-            "Namespace",
-            self.located(|manifest| &manifest.namespaces),
-            |namespace: &Namespace| &namespace.key,
-        ));
+        problems.extend(self.duplicates());
         problems.sort();
         problems
     }
 
-    /// Complete lists of both kinds. Of objects with one name, the last holds.
+    /// Complete lists of every kind that is wanted.
     pub(super) fn events(&self) -> Vec<Event> {
-        let services = self.located(|manifest| &manifest.services);
-        let namespaces = self.located(|manifest| &manifest.namespaces);
+        let objects = self.standing();
         let mut events = Vec::new();
-        events.push(Event::Service(Change::Init));
-        events.extend(services.map(|(_, at)| Event::Service(Change::InitApply(at.object.clone()))));
-        events.push(Event::Service(Change::InitDone));
-        events.push(Event::Namespace(Change::Init));
-        events.extend(
-            namespaces.map(|(_, at)| Event::Namespace(Change::InitApply(at.object.clone()))),
-        );
-        events.push(Event::Namespace(Change::InitDone));
+        list(&mut events, Event::Namespace, self.namespaces(&objects));
+        let services = objects.values().filter_map(|at| match &at.object {
+            Some(Object::Service(service)) => Some(service.clone()),
+            _ => None,
+        });
+        list(&mut events, Event::Service, services);
+        for &wanted in &self.wanted.slices {
+            let slices = objects.values().filter_map(|at| match &at.object {
+                Some(Object::EndpointSlice(list, slice)) if *list == wanted => Some(slice.clone()),
+                _ => None,
+            });
+            let event = |change| Event::EndpointSlice(wanted, change);
+            list(&mut events, event, slices);
+        }
+        if self.wanted.pods {
+            let pods = objects.values().filter_map(|at| match &at.object {
+                Some(Object::Pod(pod)) => Some(pod.clone()),
+                _ => None,
+            });
+            list(&mut events, Event::Pod, pods);
+        }
         events
     }
 
-    fn located<'c, T: 'c>(
+    /// What the ConfigMap that is wanted holds.
+    pub(super) fn config_map(&self) -> ConfigMapData {
+        self.standing()
+            .into_values()
+            .find_map(|at| match &at.object {
+                Some(Object::ConfigMap(config_map)) => Some(config_map.data.clone()),
+                _ => None,
+            })
+    }
+
+    /// The Namespaces that are stated, and those that are not, but have an object in them: manifests
+    /// usually leave Namespaces out, while a Service is served only in one that exists.
+    fn namespaces<'c>(
         &'c self,
-        kind: impl Fn(&'c Manifest) -> &'c Vec<Located<T>> + 'c,
-    ) -> impl Iterator<Item = (&'c Path, &'c Located<T>)> {
+        objects: &BTreeMap<Identity<'c>, &'c Located>,
+    ) -> impl Iterator<Item = Namespace> + use<'c> {
+        let stated = objects.values().filter_map(|at| match &at.object {
+            Some(Object::Namespace(namespace)) => Some(namespace.key.name.clone()),
+            _ => None,
+        });
+        let none = BTreeMap::new();
+        let implied = objects
+            .values()
+            .map(|at| &at.key.namespace)
+            .filter(|name| !name.is_empty())
+            .filter(|name| !objects.contains_key(&(v1::Namespace::KIND, &ObjectKey::new("", name))))
+            .filter(|name| self.wanted.selects_namespace(name, &none))
+            .cloned();
+        let names: BTreeSet<Box<str>> = stated.chain(implied).collect();
+        names.into_iter().map(|name| Namespace {
+            key: ObjectKey::new("", &name),
+        })
+    }
+
+    /// Every object once: of those with one name, the last holds.
+    fn standing(&self) -> BTreeMap<Identity<'_>, &Located> {
+        self.located().map(|(_, at)| (identity(at), at)).collect()
+    }
+
+    fn duplicates(&self) -> Vec<Problem> {
+        let mut seen: HashMap<Identity<'_>, (&Path, u64)> = HashMap::new();
+        let mut problems = Vec::new();
+        for (file, at) in self.located() {
+            if let Some((first, line)) = seen.insert(identity(at), (file, at.line)) {
+                let first = first.display();
+                problems.push(Problem {
+                    file: file.to_owned(),
+                    line: Some(at.line),
+                    message: format!("{} {} replaces the one of {first}:{line}", at.kind, at.key),
+                });
+            }
+        }
+        problems
+    }
+
+    fn located(&self) -> impl Iterator<Item = (&Path, &Located)> {
         self.files
             .iter()
-            .flat_map(move |(file, manifest)| kind(manifest).iter().map(|at| (file.as_path(), at)))
+            .flat_map(|(file, manifest)| manifest.objects.iter().map(|at| (file.as_path(), at)))
     }
+}
+
+fn identity(at: &Located) -> Identity<'_> {
+    (at.kind, &at.key)
+}
+
+/// One complete list.
+fn list<T>(
+    events: &mut Vec<Event>,
+    event: impl Fn(Change<T>) -> Event,
+    objects: impl Iterator<Item = T>,
+) {
+    events.push(event(Change::Init));
+    events.extend(objects.map(|object| event(Change::InitApply(object))));
+    events.push(event(Change::InitDone));
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> Manifest {
@@ -103,157 +194,22 @@ fn unreadable(file: &Path, error: &io::Error) -> Manifest {
 
 /// `manifest` and the objects of `before` that it lacks.
 fn keep_lost(mut manifest: Manifest, before: &Manifest) -> Manifest {
-    let services = lost(&before.services, &manifest.services, |service| &service.key);
-    let namespaces = lost(&before.namespaces, &manifest.namespaces, |namespace| {
-        &namespace.key
-    });
-    let kept = services.len() + namespaces.len();
-    if kept > 0
+    let now: HashSet<Identity<'_>> = manifest.objects.iter().map(identity).collect();
+    let lost: Vec<Located> = before
+        .objects
+        .iter()
+        .filter(|at| !now.contains(&identity(at)))
+        .cloned()
+        .collect();
+    if !lost.is_empty()
         && let Some(problem) = manifest.problems.first_mut()
     {
-        let kept = format!("{kept} of its former objects are kept as they were");
+        let kept = format!("{} of its former objects are kept as they were", lost.len());
         problem.message = format!("{}; until the file is right, {kept}", problem.message);
     }
-    manifest.services.extend(services);
-    manifest.namespaces.extend(namespaces);
+    manifest.objects.extend(lost);
     manifest
 }
 
-fn lost<T: Clone>(
-    before: &[Located<T>],
-    now: &[Located<T>],
-    key: impl Fn(&T) -> &ObjectKey,
-) -> Vec<Located<T>> {
-    let now: HashSet<&ObjectKey> = now.iter().map(|at| key(&at.object)).collect();
-    before
-        .iter()
-        .filter(|at| !now.contains(key(&at.object)))
-        .cloned()
-        .collect()
-}
-
-fn duplicates<'c, T: 'c>(
-    kind: &str,
-    located: impl Iterator<Item = (&'c Path, &'c Located<T>)>,
-    key: impl Fn(&T) -> &ObjectKey,
-) -> Vec<Problem> {
-    let mut seen: HashMap<&ObjectKey, (&Path, u64)> = HashMap::new();
-    let mut problems = Vec::new();
-    for (file, at) in located {
-        let key = key(&at.object);
-        if let Some((first, line)) = seen.insert(key, (file, at.line)) {
-            let separator = if key.namespace.is_empty() { "" } else { "/" };
-            problems.push(Problem {
-                file: file.to_owned(),
-                line: Some(at.line),
-                message: format!(
-                    "{kind} {}{separator}{} replaces the one of {}:{line}",
-                    key.namespace,
-                    key.name,
-                    first.display()
-                ),
-            });
-        }
-    }
-    problems
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::zone::store::Store;
-
-    const BAD: &str = "kind: [\n";
-
-    fn service(name: &str, ip: &str) -> String {
-        format!(
-            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{clusterIP: {ip}}}\n"
-        )
-    }
-
-    fn reading(files: &[(&str, Option<String>)]) -> Reading {
-        files
-            .iter()
-            .map(|(file, text)| {
-                let text = text.clone().ok_or_else(|| io::Error::other("no"));
-                (PathBuf::from(file), text)
-            })
-            .collect()
-    }
-
-    fn names(collection: &Collection) -> Vec<String> {
-        let mut store = Store::new();
-        for event in collection.events() {
-            store.apply(event);
-        }
-        assert!(store.zone().synced());
-        let mut names: Vec<_> = store
-            .zone()
-            .nodes()
-            .filter_map(|(name, node)| {
-                let address = node.records.as_ref()?.a.first()?;
-                Some(format!("{name} {address}"))
-            })
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_mistake_never_removes_a_name() {
-        let both = service("a", "10.0.0.1") + &service("b", "10.0.0.2");
-        let first = Collection::default().after(reading(&[("f", Some(both))]));
-        assert_eq!(first.problems(), []);
-        let whole = ["a.default.svc 10.0.0.1", "b.default.svc 10.0.0.2"];
-        assert_eq!(names(&first), whole);
-
-        // One document broken: it is kept as it was, the other one changes.
-        let edited = service("a", "10.0.0.9") + "---\n" + BAD;
-        let second = first.after(reading(&[("f", Some(edited.clone()))]));
-        assert_eq!(
-            names(&second),
-            ["a.default.svc 10.0.0.9", "b.default.svc 10.0.0.2"]
-        );
-        assert!(
-            second.problems()[0]
-                .message
-                .contains("1 of its former objects")
-        );
-
-        // Still broken, then unreadable, then right without `b`: only that removes it.
-        let third = second
-            .after(reading(&[("f", Some(edited))]))
-            .after(reading(&[("f", None)]));
-        assert_eq!(names(&third), names(&second));
-        let last = third.after(reading(&[("f", Some(service("a", "10.0.0.9")))]));
-        assert_eq!(names(&last), ["a.default.svc 10.0.0.9"]);
-        assert_eq!(last.problems(), []);
-    }
-
-    #[test]
-    fn a_file_that_is_gone_takes_its_names_along() {
-        let files = reading(&[
-            ("a", Some(service("a", "10.0.0.1"))),
-            ("b", Some(service("b", "10.0.0.2"))),
-        ]);
-        let both = Collection::default().after(files);
-        let one = both.after(reading(&[("b", Some(service("b", "10.0.0.2")))]));
-        assert_eq!(names(&one), ["b.default.svc 10.0.0.2"]);
-        assert_eq!(names(&one.after(Reading::new())), [] as [&str; 0]);
-    }
-
-    #[test]
-    fn of_duplicates_the_last_holds_and_is_told() {
-        let files = reading(&[
-            ("1.yaml", Some(service("a", "10.0.0.1"))),
-            ("2.yaml", Some(service("a", "10.0.0.2"))),
-        ]);
-        let collection = Collection::default().after(files);
-        assert_eq!(names(&collection), ["a.default.svc 10.0.0.2"]);
-        let problems = collection.problems();
-        assert_eq!(
-            problems[0].to_string(),
-            "2.yaml:2: Service default/a replaces the one of 1.yaml:2"
-        );
-    }
-}
+mod tests;

@@ -1,24 +1,29 @@
-//! Reads the text of a manifest file: Services and Namespaces out of it, and what is wrong with it.
+//! Reads the text of a manifest file: the objects that are wanted, and what is wrong with them.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
 
-use k8s_openapi::api::core::v1;
+use k8s_openapi::{ListableResource, Metadata as _, Resource as _};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
-use super::trim;
-use crate::zone::object::{Namespace, Reach, Service};
+pub use super::stated::Object;
+use super::{
+    stated::Stated,
+    trim::{ConfigMap, Outcome},
+    wanted::Wanted,
+};
+use crate::zone::object::{EndpointSlice, Namespace, ObjectKey, Pod, Service};
 
 /// What one file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// The Services, in the file's order.
-    pub services: Vec<Located<Service>>,
-    /// The Namespaces, in the file's order.
-    pub namespaces: Vec<Located<Namespace>>,
+    /// The objects, in the file's order.
+    pub objects: Vec<Located>,
     /// What is wrong, in the file's order.
     pub problems: Vec<Problem>,
     /// Whether a part of the file could not be read as objects.
@@ -27,11 +32,16 @@ pub struct Manifest {
 
 /// An object and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Located<T> {
+pub struct Located {
     /// Line in the file, from 1.
     pub line: u64,
-    /// The object.
-    pub object: T,
+    /// `kind`, as the API has it.
+    pub kind: &'static str,
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// The object; `None` if it is in order, but not to be served: its labels are not selected, it has
+    /// ended, it is none that DNS needs.
+    pub object: Option<Object>,
 }
 
 /// Something wrong with a manifest, at its place.
@@ -55,6 +65,45 @@ impl fmt::Display for Problem {
     }
 }
 
+/// How the objects of one kind are found and read.
+struct KindReader {
+    api_version: &'static str,
+    kind: &'static str,
+    list_kind: &'static str,
+    is_wanted: fn(&Wanted) -> bool,
+    document: fn(&mut Reader<'_>, &Document<'_>),
+    item: fn(&mut Reader<'_>, u64, Value),
+}
+
+impl KindReader {
+    const fn of<T: Stated>() -> Self {
+        Self {
+            api_version: T::Source::API_VERSION,
+            kind: T::Source::KIND,
+            list_kind: <T::Source as ListableResource>::LIST_KIND,
+            is_wanted: T::is_wanted,
+            document: |reader, document| {
+                if let Some(source) = reader.read::<T::Source>(document) {
+                    reader.object::<T>(document.start(), &source);
+                }
+            },
+            item: |reader, line, value| match serde_json::from_value::<T::Source>(value) {
+                Ok(source) => reader.object::<T>(line, &source),
+                Err(error) => reader.broken(line, error.to_string()),
+            },
+        }
+    }
+}
+
+/// Every kind that is read.
+const KINDS: [KindReader; 5] = [
+    KindReader::of::<Namespace>(),
+    KindReader::of::<Service>(),
+    KindReader::of::<EndpointSlice>(),
+    KindReader::of::<Pod>(),
+    KindReader::of::<ConfigMap>(),
+];
+
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "apiVersion")]
@@ -64,18 +113,19 @@ struct Head {
 
 #[derive(Deserialize)]
 struct List {
-    items: Vec<Spanned<serde_json::Value>>,
+    items: Vec<Spanned<Value>>,
 }
 
 /// Reads the text of `file`. Whatever can't be read is told in the problems; the rest still counts.
 #[must_use]
-pub fn parse(file: &Path, text: &str) -> Manifest {
+pub fn parse(file: &Path, text: &str, wanted: &Wanted) -> Manifest {
     let mut reader = Reader {
         file,
+        wanted,
         manifest: Manifest::default(),
     };
-    for (before, document) in documents(text) {
-        reader.document(before, document);
+    for document in documents(text) {
+        reader.document(&document);
     }
     reader.manifest
 }
@@ -89,105 +139,94 @@ pub(super) fn message(error: &serde_saphyr::Error) -> String {
 
 struct Reader<'f> {
     file: &'f Path,
+    wanted: &'f Wanted,
     manifest: Manifest,
 }
 
 impl Reader<'_> {
-    /// Reads one document that has `before` lines before it.
-    fn document(&mut self, before: u64, document: &str) {
-        let start = before + first_line(document);
-        let head = match self.read::<Option<Head>>(before, document) {
+    fn document(&mut self, document: &Document<'_>) {
+        let head = match self.read::<Option<Head>>(document) {
             // Only comments, or nothing.
             Some(None) | None => return,
             Some(Some(head)) => head,
         };
-        match (head.api_version.as_deref(), head.kind.as_deref()) {
-            (Some("v1"), Some("Service")) => {
-                if let Some(service) = self.read::<v1::Service>(before, document) {
-                    self.service(start, &service);
-                }
-            }
-            (Some("v1"), Some("Namespace")) => {
-                if let Some(namespace) = self.read::<v1::Namespace>(before, document) {
-                    self.namespace(start, &namespace);
-                }
-            }
-            (Some("v1"), Some("List" | "ServiceList" | "NamespaceList")) => {
-                let list = self.read::<List>(before, document);
-                for item in list.into_iter().flat_map(|list| list.items) {
-                    self.item(
-                        head.kind.as_deref(),
-                        before + item.defined.line(),
-                        item.value,
-                    );
-                }
-            }
-            (_, None) => self.broken(start, "the document has no `kind`"),
-            (None, Some(_)) => self.broken(start, "the document has no `apiVersion`"),
-            (_, Some(kind)) => {
-                tracing::debug!(file = %self.file.display(), line = start, kind, "not needed for DNS");
-            }
-        }
-    }
-
-    /// Reads one object of a list; typed lists leave the objects' own kind out.
-    fn item(&mut self, list: Option<&str>, line: u64, item: serde_json::Value) {
-        let own = item.get("kind").and_then(serde_json::Value::as_str);
-        let kind = own.or(match list {
-            Some("ServiceList") => Some("Service"),
-            Some("NamespaceList") => Some("Namespace"),
-            _ => None,
-        });
-        match kind {
-            Some("Service") => {
-                match serde_json::from_value::<v1::Service>(typed(item, "Service")) {
-                    Ok(service) => self.service(line, &service),
-                    Err(error) => self.broken(line, &error.to_string()),
-                }
-            }
-            Some("Namespace") => {
-                match serde_json::from_value::<v1::Namespace>(typed(item, "Namespace")) {
-                    Ok(namespace) => self.namespace(line, &namespace),
-                    Err(error) => self.broken(line, &error.to_string()),
-                }
-            }
-            Some(_) => {}
-            None => self.broken(line, "the list's item has no `kind`"),
-        }
-    }
-
-    fn service(&mut self, line: u64, service: &v1::Service) {
-        let object = match trim::service(service) {
-            Ok(object) => object,
-            Err(error) => return self.broken(line, &format!("the Service is left out: {error}")),
+        let line = document.start();
+        let (version, kind) = match (head.api_version.as_deref(), head.kind.as_deref()) {
+            (_, None) => return self.broken(line, "the document has no `kind`"),
+            (None, Some(_)) => return self.broken(line, "the document has no `apiVersion`"),
+            (Some(version), Some(kind)) => (version, kind),
         };
-        for ip in service.spec.iter().flat_map(trim::stated_ips) {
-            if ip != "None" && ip.parse::<std::net::IpAddr>().is_err() {
-                self.tell(line, format!("`{ip}` is not an IP address and is left out"));
+        let of_version = |reader: &&KindReader| reader.api_version == version;
+        let mut readers = KINDS.iter().filter(of_version);
+        if (version, kind) == ("v1", "List") {
+            self.list(document, Self::item);
+        } else if let Some(found) =
+            readers.find(|reader| [reader.kind, reader.list_kind].contains(&kind))
+        {
+            if !(found.is_wanted)(self.wanted) {
+                self.pass_over(line, kind);
+            } else if found.kind == kind {
+                (found.document)(self, document);
+            } else {
+                // Typed lists leave the objects' own kind out.
+                self.list(document, found.item);
             }
-        }
-        if object.reach == Reach::Pending {
-            let key = &object.key;
-            self.tell(
-                line,
-                format!(
-                    "Service {}/{} has no usable clusterIP and no API server gives it one: write an \
-                     address, or `None` if it is headless; until then its name can't be answered",
-                    key.namespace, key.name
-                ),
-            );
-        }
-        self.manifest.services.push(Located { line, object });
-    }
-
-    fn namespace(&mut self, line: u64, namespace: &v1::Namespace) {
-        match trim::namespace(namespace) {
-            Ok(object) => self.manifest.namespaces.push(Located { line, object }),
-            Err(error) => self.broken(line, &format!("the Namespace is left out: {error}")),
+        } else {
+            self.pass_over(line, kind);
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, before: u64, document: &str) -> Option<T> {
+    fn list(&mut self, document: &Document<'_>, read: impl Fn(&mut Self, u64, Value)) {
+        let list = self.read::<List>(document);
+        for item in list.into_iter().flat_map(|list| list.items) {
+            read(self, document.before + item.defined.line(), item.value);
+        }
+    }
+
+    /// Reads one object of a list of any kinds.
+    fn item(&mut self, line: u64, item: Value) {
+        let text = |field: &str| item.get(field).and_then(Value::as_str);
+        let (version, kind) = match (text("apiVersion"), text("kind")) {
+            (_, None) => return self.broken(line, "the list's item has no `kind`"),
+            (None, Some(_)) => return self.broken(line, "the list's item has no `apiVersion`"),
+            (Some(version), Some(kind)) => (version, kind),
+        };
+        let found = KINDS
+            .iter()
+            .find(|reader| (reader.api_version, reader.kind) == (version, kind))
+            .filter(|reader| (reader.is_wanted)(self.wanted));
+        match found {
+            Some(found) => (found.item)(self, line, item),
+            None => self.pass_over(line, kind),
+        }
+    }
+
+    fn object<T: Stated>(&mut self, line: u64, source: &T::Source) {
+        let trimmed = T::trim(source);
+        let complaint = trimmed.complaint();
+        let object = match trimmed.outcome {
+            Outcome::Invalid(reason) => {
+                return self.broken(line, complaint.unwrap_or(reason));
+            }
+            Outcome::Unused => None,
+            Outcome::Usable { object, .. } => {
+                for problem in complaint.into_iter().chain(object.lack()) {
+                    self.tell(line, problem);
+                }
+                let none = BTreeMap::new();
+                let labels = source.metadata().labels.as_ref().unwrap_or(&none);
+                object.select(labels, self.wanted)
+            }
+        };
+        self.manifest.objects.push(Located {
+            line,
+            kind: T::Source::KIND,
+            key: trimmed.key,
+            object,
+        });
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, document: &Document<'_>) -> Option<T> {
         // One list of a whole cluster is a large document, and the operator's own.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! {
@@ -196,17 +235,17 @@ impl Reader<'_> {
                 max_total_scalar_bytes: 1 << 30,
             },
         };
-        serde_saphyr::from_str_with_options(document, options)
+        serde_saphyr::from_str_with_options(document.text, options)
             .inspect_err(|error| {
                 let line = error.location().map_or(1, |location| location.line());
-                self.broken(before + line, &message(error));
+                self.broken(document.before + line, message(error));
             })
             .ok()
     }
 
-    fn broken(&mut self, line: u64, message: &str) {
+    fn broken(&mut self, line: u64, message: impl Into<String>) {
         self.manifest.incomplete = true;
-        self.tell(line, message.to_owned());
+        self.tell(line, message.into());
     }
 
     fn tell(&mut self, line: u64, message: String) {
@@ -216,22 +255,38 @@ impl Reader<'_> {
             message,
         });
     }
-}
 
-/// The item with the kind and version that it may leave out in a typed list.
-fn typed(mut item: serde_json::Value, kind: &str) -> serde_json::Value {
-    if let Some(fields) = item.as_object_mut() {
-        fields.entry("kind").or_insert_with(|| kind.into());
-        fields.entry("apiVersion").or_insert_with(|| "v1".into());
+    fn pass_over(&self, line: u64, kind: &str) {
+        tracing::debug!(file = %self.file.display(), line, kind, "not needed for DNS");
     }
-    item
 }
 
-/// The documents of a YAML stream, each with the number of lines before it.
+/// One document of a YAML stream.
+struct Document<'t> {
+    /// The number of lines before it.
+    before: u64,
+    text: &'t str,
+}
+
+impl Document<'_> {
+    /// The line of the file, from 1, on which its content begins.
+    fn start(&self) -> u64 {
+        let content = |line: &str| {
+            let line = line.trim_start_matches("---").trim();
+            !line.is_empty() && !line.starts_with('#')
+        };
+        let first = (1..)
+            .zip(self.text.lines())
+            .find_map(|(number, line)| content(line).then_some(number));
+        self.before + first.unwrap_or(1)
+    }
+}
+
+/// The documents of a YAML stream.
 ///
 /// A line that begins with `---` always separates documents, even where a block scalar is open
 /// (YAML 1.2, section 9.1.2). Split here, a document with an error does not take the next ones along.
-fn documents(text: &str) -> Vec<(u64, &str)> {
+fn documents(text: &str) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let (mut start, mut at, mut before) = (0, 0, 0);
     for (number, line) in (0..).zip(text.split_inclusive('\n')) {
@@ -239,25 +294,19 @@ fn documents(text: &str) -> Vec<(u64, &str)> {
             .strip_prefix("---")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if marker && at > start {
-            documents.push((before, &text[start..at]));
+            documents.push(Document {
+                before,
+                text: &text[start..at],
+            });
             (start, before) = (at, number);
         }
         at += line.len();
     }
-    documents.push((before, &text[start..]));
+    documents.push(Document {
+        before,
+        text: &text[start..],
+    });
     documents
-}
-
-/// The line, from 1, on which a document's content begins.
-fn first_line(document: &str) -> u64 {
-    let content = |line: &str| {
-        let line = line.trim_start_matches("---").trim();
-        !line.is_empty() && !line.starts_with('#')
-    };
-    (1..)
-        .zip(document.lines())
-        .find_map(|(number, line)| content(line).then_some(number))
-        .unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -23,11 +23,13 @@ use tokio::{
 
 use super::{
     collection::{Collection, Reading},
+    config_map::{ConfigMapSender, Followed},
     manifest::Problem,
+    wanted::Wanted,
 };
 use crate::{
     metrics::{Metrics, label::SourceKind},
-    zone::object::Event,
+    zone::object::{Arrived, ObjectKey},
 };
 
 /// Endings of the files read in a folder.
@@ -44,6 +46,8 @@ const ANYWAY: Duration = Duration::from_secs(5);
 pub struct Manifests {
     path: PathBuf,
     folder: bool,
+    /// The ConfigMap to hand on.
+    config_map: Option<ObjectKey>,
     collection: Collection,
     /// Tells whether the files have changed since they were parsed.
     fingerprint: u64,
@@ -69,7 +73,9 @@ pub enum OpenError {
 
 impl Manifests {
     /// Reads `path` for the first time: a file, or the `*.yaml`, `*.yml` and `*.json` directly in a folder.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    ///
+    /// Of its objects, those that are `wanted` count.
+    pub fn open(path: &Path, wanted: Wanted) -> Result<Self, OpenError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
             _ => OpenError::Unreadable {
@@ -87,7 +93,8 @@ impl Manifests {
             path: path.to_owned(),
             folder,
             fingerprint: fingerprint(&reading),
-            collection: Collection::default().after(reading),
+            config_map: wanted.config_map.clone(),
+            collection: Collection::new(wanted).after(reading),
             unreadable: None,
         })
     }
@@ -100,38 +107,47 @@ impl Manifests {
         problems
     }
 
-    /// Sends the objects as complete lists, now and after each change, until the receiver is closed.
+    /// Sends the objects as complete lists, and what the ConfigMap holds, now and after each change, until
+    /// the receiver of events is closed.
     ///
     /// The problems of the first reading are the caller's to tell; later ones are logged here.
-    pub async fn run(mut self, events: mpsc::Sender<Event>, metrics: Arc<Metrics>) {
+    pub async fn run(
+        mut self,
+        events: mpsc::Sender<Arrived>,
+        config_map: ConfigMapSender,
+        metrics: Arc<Metrics>,
+    ) {
         let (notify, mut changed) = watch::channel(());
         let mut watcher = Watch::new(&self, notify);
-        for _ in self.problems() {
-            metrics.source_error(SourceKind::Manifest);
-        }
-        if send(&self.collection, &events, &metrics).await.is_err() {
+        let mut sink = Sink {
+            events,
+            config_map: self
+                .config_map
+                .clone()
+                .map(|key| Followed::new(key, config_map)),
+            metrics,
+        };
+        let mut known = HashSet::new();
+        sink.count(self.problems(), &mut known);
+        if sink.send(&self.collection).await.is_err() {
             return;
         }
         loop {
             tokio::select! {
                 _ = changed.changed() => settle(&mut changed).await,
                 () = sleep(ANYWAY) => {}
-                () = events.closed() => return,
+                () = sink.events.closed() => return,
             }
             // The folder may be another one under the same name; watching again costs next to nothing.
             watcher.renew();
-            let known: HashSet<Problem> = self.problems().into_iter().collect();
             let Ok((next, is_new)) = spawn_blocking(move || self.reread()).await else {
                 return;
             };
             self = next;
-            for problem in self.problems() {
-                if !known.contains(&problem) {
-                    metrics.source_error(SourceKind::Manifest);
-                    tracing::warn!("{problem}");
-                }
+            for problem in sink.count(self.problems(), &mut known) {
+                tracing::warn!("{problem}");
             }
-            if is_new && send(&self.collection, &events, &metrics).await.is_err() {
+            if is_new && sink.send(&self.collection).await.is_err() {
                 return;
             }
         }
@@ -147,7 +163,8 @@ impl Manifests {
             Ok(reading) => {
                 self.fingerprint = fingerprint(&reading);
                 let next = self.collection.after(reading);
-                let is_new = next.events() != self.collection.events();
+                let is_new = next.events() != self.collection.events()
+                    || next.config_map() != self.collection.config_map();
                 self.unreadable = None;
                 self.collection = next;
                 (self, is_new)
@@ -209,16 +226,40 @@ fn is_manifest(file: &Path) -> bool {
     !hidden && ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }
 
-async fn send(
-    collection: &Collection,
-    events: &mpsc::Sender<Event>,
-    metrics: &Metrics,
-) -> Result<(), mpsc::error::SendError<Event>> {
-    for event in collection.events() {
-        metrics.source_event(&event);
-        events.send(event).await?;
+/// Where what the manifests say is sent and counted.
+struct Sink {
+    events: mpsc::Sender<Arrived>,
+    config_map: Option<Followed>,
+    metrics: Arc<Metrics>,
+}
+
+impl Sink {
+    async fn send(
+        &mut self,
+        collection: &Collection,
+    ) -> Result<(), mpsc::error::SendError<Arrived>> {
+        if let Some(config_map) = &mut self.config_map {
+            config_map.publish(collection.config_map());
+        }
+        for event in collection.events() {
+            self.metrics.source_event(&event);
+            self.events.send(event.into()).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Counts the problems there are `now`, and returns those that are not `known` yet; now they are.
+    fn count(&self, now: Vec<Problem>, known: &mut HashSet<Problem>) -> Vec<Problem> {
+        let now: HashSet<Problem> = now.into_iter().collect();
+        let new: Vec<Problem> = now.difference(known).cloned().collect();
+        for _ in &new {
+            self.metrics.source_error(SourceKind::Manifest);
+        }
+        self.metrics
+            .source_invalid(SourceKind::Manifest, known.len(), now.len());
+        *known = now;
+        new
+    }
 }
 
 /// Waits until nothing has changed for a moment.

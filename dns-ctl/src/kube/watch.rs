@@ -1,4 +1,4 @@
-//! Watches all Services and Namespaces of the API server and sends what happens to them.
+//! Watches the objects of the API server that are wanted, and sends what happens to them.
 //!
 //! Many nodes watch at once, so lists come from the API server's watch cache (`resourceVersion=0`),
 //! whole: with a page size the client library would drop the version and read from etcd instead. Lists
@@ -6,29 +6,33 @@
 //! bookmarks, end at different times on different nodes, and come back with a jittered delay.
 
 use std::{
-    error::Error as _,
-    fmt::{Debug, Write as _},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::StreamExt as _;
-use k8s_openapi::api::core::v1;
+use futures::{Stream, StreamExt as _, future};
+use k8s_openapi::{NamespaceResourceScope, Resource as _};
 use kube::{
-    Api, Client,
-    core::Status,
+    Api, Client, Resource,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Config, ListSemantic},
     },
 };
-use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::Sender;
+use tokio::{sync::mpsc::Sender, task::JoinSet};
 
-use super::trim::{self, NoName};
+use super::{
+    advice::{Target, advice, is_expiry},
+    arriving::Arriving,
+    config_map::{ConfigMapSender, Followed},
+    selector::LabelSelector,
+    sieve::Sieve,
+    trim::{ConfigMap, ENDED_PHASES, Kind},
+    wanted::{Wanted, slice_selector},
+};
 use crate::{
-    metrics::{Metrics, label::SourceKind},
-    zone::object::{Change, Event, ObjectKey},
+    metrics::Metrics,
+    zone::object::{Arrived, Change, EndpointSlice, Event, Namespace, Pod, Service},
 };
 
 /// Range of a watch's length in seconds, chosen anew at each start so that nodes do not move together.
@@ -36,160 +40,183 @@ const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=290;
 /// How often the same kind's errors are logged at most.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
-/// Sends the events of all Services and Namespaces until the receiver is closed.
+/// Sends the events of all that is `wanted`, and what the ConfigMap holds, until the receiver of events
+/// is closed.
 ///
 /// Errors are logged, counted and tried again; they never end it.
-pub async fn watch(client: Client, events: Sender<Event>, metrics: Arc<Metrics>) {
-    let services = Kind {
-        plural: "services",
-        label: SourceKind::Service,
-        trim: trim::service,
-        key: |service: &v1::Service| trim::namespaced_key(&service.metadata),
-        event: Event::Service,
+pub async fn watch(
+    client: Client,
+    wanted: Wanted,
+    events: Sender<Arrived>,
+    config_map: ConfigMapSender,
+    metrics: Arc<Metrics>,
+) {
+    let only = wanted.only_namespace();
+    let mut tasks = JoinSet::new();
+    let mut spawn = |steps: Steps<Event>| {
+        tasks.spawn(deliver(steps, events.clone(), Arc::clone(&metrics)));
     };
-    let namespaces = Kind {
-        plural: "namespaces",
-        label: SourceKind::Namespace,
-        trim: trim::namespace,
-        key: |namespace: &v1::Namespace| trim::namespace_key(&namespace.metadata),
-        event: Event::Namespace,
-    };
-    let services = tokio::spawn(services.follow(
-        Api::all(client.clone()),
-        events.clone(),
-        Arc::clone(&metrics),
-    ));
-    let namespaces = tokio::spawn(namespaces.follow(Api::all(client), events, metrics));
-    let _ = tokio::join!(services, namespaces);
-}
 
-/// How objects of one kind become events.
-struct Kind<K, T> {
-    plural: &'static str,
-    label: SourceKind,
-    trim: fn(&K) -> Result<T, NoName>,
-    key: fn(&K) -> Result<ObjectKey, NoName>,
-    event: fn(Change<T>) -> Event,
-}
+    let name_field = only.map(|name| format!("metadata.name={name}"));
+    let config = request(wanted.namespace_selector.as_ref(), name_field);
+    let namespaces = changes::<Namespace>(Api::all(client.clone()), config, None, &metrics);
+    spawn(namespaces.map(Event::Namespace).boxed());
 
-impl<K, T> Kind<K, T>
-where
-    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    async fn follow(self, api: Api<K>, events: Sender<Event>, metrics: Arc<Metrics>) {
-        let mut stream = watcher::watcher(api, config(rand::random_range(WATCH_SECONDS)))
-            .default_backoff()
-            .boxed();
-        let mut errors = Quieted::default();
-        loop {
-            let step = tokio::select! {
-                step = stream.next() => step,
-                () = events.closed() => return,
-            };
-            match step {
-                Some(Ok(step)) => {
-                    let Ok(change) = self.change(step) else {
-                        metrics.source_error(self.label);
-                        tracing::debug!(kind = self.plural, "an object without a name is left out");
-                        continue;
-                    };
-                    let event = (self.event)(change);
-                    metrics.source_event(&event);
-                    if events.send(event).await.is_err() {
-                        return;
-                    }
-                }
-                Some(Err(error)) => {
-                    metrics.source_error(self.label);
-                    if is_expiry(&error) {
-                        tracing::debug!(kind = self.plural, "the watch is too old: listing again");
-                    } else if let Some(before) = errors.tell(Instant::now()) {
-                        tracing::warn!(
-                            kind = self.plural,
-                            not_logged_before = before,
-                            "{}",
-                            advice(self.plural, &error)
-                        );
-                    }
-                }
-                // A watcher has no end; should it have one, there is nothing more to send.
-                None => return,
-            }
+    let config = request(wanted.service_selector.as_ref(), None);
+    let services = changes::<Service>(api(&client, only), config, only, &metrics);
+    spawn(services.map(Event::Service).boxed());
+
+    for &list in &wanted.slices {
+        let config = request(slice_selector(list), None);
+        let slices = changes::<EndpointSlice>(api(&client, only), config, only, &metrics);
+        let event = move |change| Event::EndpointSlice(list, change);
+        spawn(slices.map(event).boxed());
+    }
+
+    if wanted.pods {
+        let config = request(None, Some(living_pods()));
+        let pods = changes::<Pod>(api(&client, only), config, only, &metrics);
+        spawn(pods.map(Event::Pod).boxed());
+    }
+
+    if let Some(key) = wanted.config_map {
+        let config = request(None, Some(format!("metadata.name={}", key.name)));
+        let namespace = Some(&*key.namespace);
+        let steps = changes::<ConfigMap>(api(&client, namespace), config, namespace, &metrics);
+        let followed = Followed::new(key.clone(), config_map);
+        tasks.spawn(follow(steps.boxed(), followed, events.clone()));
+    }
+
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
         }
     }
+}
 
-    /// The event with the object trimmed; the rest of the object is dropped here.
-    fn change(&self, step: watcher::Event<K>) -> Result<Change<T>, NoName> {
-        Ok(match step {
-            watcher::Event::Init => Change::Init,
-            watcher::Event::InitApply(object) => Change::InitApply((self.trim)(&object)?),
-            watcher::Event::InitDone => Change::InitDone,
-            watcher::Event::Apply(object) => Change::Apply((self.trim)(&object)?),
-            watcher::Event::Delete(object) => Change::Delete((self.key)(&object)?),
-        })
+type Steps<T> = futures::stream::BoxStream<'static, T>;
+
+/// Sends on every step until the receiver is closed.
+async fn deliver(mut steps: Steps<Event>, events: Sender<Arrived>, metrics: Arc<Metrics>) {
+    while let Some(event) = next(&mut steps, &events).await {
+        metrics.source_event(&event);
+        if events.send(event.into()).await.is_err() {
+            return;
+        }
     }
 }
 
-fn config(watch_seconds: u32) -> Config {
+/// Keeps to the ConfigMap until the receiver of events is closed.
+async fn follow(
+    mut steps: Steps<Change<ConfigMap>>,
+    mut followed: Followed,
+    events: Sender<Arrived>,
+) {
+    while let Some(change) = next(&mut steps, &events).await {
+        followed.apply(change);
+    }
+}
+
+/// The next step; `None` once nobody receives events any more. A watch has no end of its own.
+async fn next<T>(steps: &mut Steps<T>, events: &Sender<Arrived>) -> Option<T> {
+    tokio::select! {
+        step = steps.next() => step,
+        () = events.closed() => None,
+    }
+}
+
+/// A namespaced kind in one namespace, or in all.
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// How the API server is asked for the objects that the selectors select.
+fn request(labels: Option<&LabelSelector>, fields: Option<String>) -> Config {
     Config {
         list_semantic: ListSemantic::Any,
         page_size: None,
-        timeout: Some(watch_seconds),
+        timeout: Some(rand::random_range(WATCH_SECONDS)),
+        label_selector: labels.map(ToString::to_string),
+        field_selector: fields,
         ..Config::default()
     }
 }
 
-/// Whether the API server only says that the watch has to begin anew.
-fn is_expiry(error: &watcher::Error) -> bool {
-    status(error).is_some_and(|status| status.code == 410)
+/// The field selector of Pods that may still have an address of their own.
+fn living_pods() -> String {
+    ENDED_PHASES
+        .map(|phase| format!("status.phase!={phase}"))
+        .join(",")
 }
 
-fn status(error: &watcher::Error) -> Option<&Status> {
-    match error {
-        watcher::Error::WatchError(status)
-        | watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
-        _ => None,
-    }
+/// What happens to the objects of one list-and-watch, for ever.
+fn changes<T: Kind>(
+    api: Api<Arriving<T>>,
+    config: Config,
+    namespace: Option<&str>,
+    metrics: &Arc<Metrics>,
+) -> impl Stream<Item = Change<T>> + Send + use<T> {
+    let mut feed = Feed::new(namespace, Arc::clone(metrics));
+    watcher::watcher(api, config)
+        .default_backoff()
+        .filter_map(move |step| future::ready(feed.change(step)))
 }
 
-/// What happened and what to do about it.
-fn advice(plural: &str, error: &watcher::Error) -> String {
-    match status(error) {
-        Some(status) if status.code == 403 => format!(
-            "the API server forbids listing or watching {plural}: bind a ClusterRole with the rule \
-             apiGroups [\"\"], resources [{plural}], verbs [list, watch] to this identity ({})",
-            status.message
-        ),
-        Some(status) if status.code == 401 => format!(
-            "the API server does not accept the credentials: renew the token or the kubeconfig ({})",
-            status.message
-        ),
-        Some(status) => format!(
-            "the API server can't give {plural} now, trying again: {} {}",
-            status.code, status.message
-        ),
-        None => format!(
-            "can't read {plural} from the API server, trying again (check its address, certificate \
-             and network policies): {}",
-            chain(error)
-        ),
-    }
+/// Tells and counts what is wrong with a list-and-watch and its objects.
+struct Feed<T> {
+    sieve: Sieve<T>,
+    target: Target,
+    errors: Quieted,
+    metrics: Arc<Metrics>,
 }
 
-/// The error and its causes in one line, each said once.
-fn chain(error: &watcher::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            let _ = write!(text, ": {part}");
+impl<T: Kind> Feed<T> {
+    fn new(namespace: Option<&str>, metrics: Arc<Metrics>) -> Self {
+        // Zero is a value, too: whoever watches the metric should see it from the start.
+        metrics.source_invalid(T::LABEL, 0, 0);
+        Self {
+            sieve: Sieve::new(),
+            target: Target {
+                group: T::Source::GROUP,
+                resource: T::Source::URL_PATH_SEGMENT,
+                namespace: namespace.map(ToOwned::to_owned),
+            },
+            errors: Quieted::default(),
+            metrics,
         }
-        cause = error.source();
     }
-    text
+
+    /// What the step changes; `None`: nothing.
+    fn change(&mut self, step: watcher::Result<watcher::Event<Arriving<T>>>) -> Option<Change<T>> {
+        let step = step.inspect_err(|error| self.failed(error)).ok()?;
+        let before = self.sieve.invalid();
+        let sifted = self.sieve.sift(step);
+        self.metrics
+            .source_invalid(T::LABEL, before, self.sieve.invalid());
+        if let Some(complaint) = sifted.complaint {
+            tracing::warn!("{complaint}");
+        }
+        sifted.change
+    }
+
+    fn failed(&mut self, error: &watcher::Error) {
+        self.metrics.source_error(T::LABEL);
+        let kind = self.target.resource;
+        if is_expiry(error) {
+            tracing::debug!(kind, "the watch is too old: listing again");
+        } else if let Some(before) = self.errors.tell(Instant::now()) {
+            let advice = advice(&self.target, error);
+            tracing::warn!(kind, not_logged_before = before, "{advice}");
+        }
+    }
 }
 
 /// Lets a message through now and then.

@@ -1,4 +1,4 @@
-//! The HTTP endpoint: `/metrics`, `/healthz`, `/readyz`.
+//! The HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, `/probe`.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
@@ -19,7 +19,8 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Metrics;
+use super::{Metrics, liveness::Liveness};
+use crate::probe::state::{Page, Probes};
 
 /// The media type of the `OpenMetrics` text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -79,17 +80,31 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
         .map_err(|source| BindError { address, source })
 }
 
+/// What the pages are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Pages {
+    /// For `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// For `/healthz`.
+    pub liveness: Arc<Liveness>,
+    /// For `/readyz`.
+    pub readiness: Arc<Readiness>,
+    /// For `/probe` and `/probe/NAME`.
+    pub probes: Arc<Probes>,
+}
+
 /// Answers HTTP requests until `shutdown` is cancelled.
 pub async fn serve(
     listener: TcpListener,
-    metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
+    pages: Pages,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let router = Router::new()
-        .route("/metrics", get(page).with_state(metrics))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready).with_state(readiness));
+        .route("/metrics", get(page).with_state(pages.metrics))
+        .route("/healthz", get(alive).with_state(pages.liveness))
+        .route("/readyz", get(ready).with_state(pages.readiness))
+        .route("/probe", get(probes).with_state(Arc::clone(&pages.probes)))
+        .route("/probe/{name}", get(probe).with_state(pages.probes));
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
@@ -99,23 +114,60 @@ async fn page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, OPEN_METRICS)], metrics.render())
 }
 
+async fn alive(State(liveness): State<Arc<Liveness>>) -> (StatusCode, String) {
+    unless(&liveness.overdue(liveness.now()))
+}
+
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
-    let missing = readiness.missing();
-    if missing.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n")
+    unless(&readiness.missing())
+}
+
+async fn probes(State(probes): State<Arc<Probes>>) -> (StatusCode, String) {
+    results(probes.page())
+}
+
+async fn probe(
+    State(probes): State<Arc<Probes>>,
+    Path(name): Path<String>,
+) -> (StatusCode, String) {
+    probes.page_of(&name).map_or_else(
+        || {
+            let text = "there is no such probe; /probe lists them, --probe adds one\n";
+            (StatusCode::NOT_FOUND, text.to_owned())
+        },
+        results,
+    )
+}
+
+/// Good unless there are reasons against it, which are told one a line.
+fn unless(reasons: &[impl ToString]) -> (StatusCode, String) {
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
     }
+    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+}
+
+fn results(page: Page) -> (StatusCode, String) {
+    let status = if page.good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, page.text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
     };
 
     use super::*;
+    use crate::probe::exchange::Failure;
 
     async fn fetch(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -130,14 +182,15 @@ mod tests {
     async fn pages_follow_the_state_of_the_process() {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let readiness = Arc::new(Readiness::default());
+        let probe = |name: &str| name.parse().unwrap();
+        let pages = Pages {
+            probes: Arc::new(Probes::new(vec![probe("a.test"), probe("b.test")])),
+            ..Pages::default()
+        };
+        let (liveness, probes) = (Arc::clone(&pages.liveness), Arc::clone(&pages.probes));
+        let readiness = Arc::clone(&pages.readiness);
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(
-            listener,
-            Arc::new(Metrics::new()),
-            Arc::clone(&readiness),
-            shutdown.clone(),
-        ));
+        let server = tokio::spawn(serve(listener, pages, shutdown.clone()));
 
         let metrics = fetch(address, "/metrics").await;
         assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
@@ -153,6 +206,35 @@ mod tests {
         assert!(!waiting.contains("listeners"), "{waiting}");
         readiness.set_synced(true);
         assert!(fetch(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+
+        // A pulse that may never pause is always overdue.
+        let _pulse = liveness.part("the zone", Duration::ZERO);
+        while liveness.overdue(liveness.now()).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let dead = fetch(address, "/healthz").await;
+        assert!(dead.starts_with("HTTP/1.1 503"), "{dead}");
+        assert!(dead.contains("the zone has not been heard of"), "{dead}");
+
+        let now = jiff::Timestamp::now();
+        probes.record(0, Ok(()), now);
+        probes.record(1, Err(Failure::NoData), now);
+        for (path, status, word) in [
+            ("/probe", 503, "b.test: failed since"),
+            ("/probe/a.test", 200, "a.test: ok since"),
+            ("/probe/B.test.", 503, "neither A nor AAAA"),
+            ("/probe/c.test", 404, "no such probe"),
+            ("/probe/%20", 404, "no such probe"),
+        ] {
+            let reply = fetch(address, path).await;
+            assert!(
+                reply.starts_with(&format!("HTTP/1.1 {status}")),
+                "{path}: {reply}"
+            );
+            assert!(reply.contains(word), "{path}: {reply}");
+        }
+        probes.record(1, Ok(()), now);
+        assert!(fetch(address, "/probe").await.starts_with("HTTP/1.1 200"));
 
         shutdown.cancel();
         server.await.unwrap().unwrap();

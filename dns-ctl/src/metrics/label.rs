@@ -10,6 +10,9 @@ macro_rules! label {
         }
 
         impl $name {
+            /// Every value, in the order of the variants.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The text of the label.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -100,14 +103,58 @@ label! {
     Forwarded {
         /// An upstream gave a usable answer.
         Answered = "answered",
-        /// The upstreams that answered at all refused or failed; the first such answer was passed on.
+        /// The upstreams that answered at all refused or failed; the best such answer was passed on.
         Failed = "failed",
+        /// No upstream answered in time, or all failed; an expired answer was given.
+        Stale = "stale",
         /// No upstream answered in time.
         Unreachable = "unreachable",
         /// Too many queries were waiting for upstreams already.
         Overload = "overload",
         /// No upstream is configured.
         NoUpstream = "no_upstream",
+        /// Every upstream leads back to this server.
+        Loop = "loop",
+    }
+}
+
+label! {
+    /// What the cache had for a query.
+    CacheLookup {
+        /// A fresh answer.
+        Hit = "hit",
+        /// An expired answer, which was given.
+        Stale = "stale",
+        /// Nothing, or nothing that was needed.
+        Miss = "miss",
+    }
+}
+
+label! {
+    /// Why a try at an upstream brought no answer.
+    UpstreamFailure {
+        /// Silence.
+        Timeout = "timeout",
+        /// This host has no free socket; the upstream is not to blame.
+        Local = "local",
+        /// Nothing can be sent to it.
+        Connect = "connect",
+        /// It closed the connection.
+        Closed = "closed",
+        /// The TLS handshake failed.
+        Tls = "tls",
+        /// It objects to EDNS version 0.
+        Edns = "edns",
+        /// The answer can't be read.
+        Malformed = "malformed",
+        /// It says that it can't read the query.
+        FormErr = "formerr",
+        /// It says that it can't find out.
+        ServFail = "servfail",
+        /// It says that it does not do this.
+        NotImp = "notimp",
+        /// It says that it does not want to.
+        Refused = "refused",
     }
 }
 
@@ -118,6 +165,12 @@ label! {
         Service = "service",
         /// Namespace.
         Namespace = "namespace",
+        /// EndpointSlice.
+        EndpointSlice = "endpointslice",
+        /// Pod.
+        Pod = "pod",
+        /// ConfigMap.
+        ConfigMap = "configmap",
         /// Manifest files.
         Manifest = "manifest",
     }

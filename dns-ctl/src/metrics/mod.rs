@@ -1,11 +1,14 @@
 //! What kxdns counts: typed metrics in, Prometheus text out.
 //!
 //! Only this module knows the metrics' names. Labels take their values from the closed lists in
-//! [`label`]; a queried name is never one of them.
+//! [`label`], those of [`probe`] from the configuration; a queried name is never one of them.
 
 pub mod http;
 pub mod kernel;
 pub mod label;
+pub mod liveness;
+pub mod probe;
+pub mod resolver;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -21,11 +24,14 @@ use prometheus_client::{
 
 use crate::zone::object::{Change, Event};
 use label::{Area, Forwarded, QueryType, Rcode, SourceEvent, SourceKind, Transport};
+use resolver::{ResolverMetrics, UpstreamFamilies, UpstreamMetrics};
 
-/// Upper bounds of the latency buckets, in seconds: from a cache next door to the last retry.
-const LATENCY_BUCKETS: [f64; 11] = [
-    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.0,
+/// Upper bounds of the server's latency buckets, in seconds: from an answer of its own to the last upstream's.
+const LATENCY_BUCKETS: [f64; 10] = [
+    0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0,
 ];
+/// Upper bounds of the buckets for how long an event takes to have effect, in seconds.
+const PROGRAMMING_BUCKETS: [f64; 9] = [0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0];
 
 /// Every metric of the controller.
 #[derive(Debug)]
@@ -33,10 +39,14 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
     forwarded: Family<ForwardedLabels, Counter>,
+    latency: Family<AreaLabels, Histogram, fn() -> Histogram>,
+    programming: Histogram,
     malformed: Counter,
-    upstream_latency: Histogram,
+    resolver: ResolverMetrics,
+    upstreams: UpstreamFamilies,
     source_events: Family<EventLabels, Counter>,
     source_errors: Family<KindLabels, Counter>,
+    source_invalid: Family<KindLabels, Gauge>,
     synced: Gauge,
     services: Gauge,
 }
@@ -52,6 +62,8 @@ pub struct Reply {
     pub query_type: QueryType,
     /// The response code sent.
     pub rcode: Rcode,
+    /// How long after the request's arrival.
+    pub after: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +72,11 @@ struct RequestLabels {
     zone: &'static str,
     r#type: &'static str,
     rcode: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AreaLabels {
+    zone: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,10 +109,14 @@ impl Metrics {
         let metrics = Self {
             requests: Family::default(),
             forwarded: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
+            programming: Histogram::new(PROGRAMMING_BUCKETS),
             malformed: Counter::default(),
-            upstream_latency: Histogram::new(LATENCY_BUCKETS),
+            resolver: ResolverMetrics::register(&mut registry),
+            upstreams: UpstreamFamilies::register(&mut registry),
             source_events: Family::default(),
             source_errors: Family::default(),
+            source_invalid: Family::default(),
             synced: Gauge::default(),
             services: Gauge::default(),
             registry: Mutex::default(),
@@ -104,6 +125,18 @@ impl Metrics {
             "server_requests",
             "Requests answered by the userspace server",
             metrics.requests.clone(),
+        );
+        registry.register_with_unit(
+            "server_latency",
+            "Time from a request's arrival to its reply",
+            Unit::Seconds,
+            metrics.latency.clone(),
+        );
+        registry.register_with_unit(
+            "programming_latency",
+            "Time from an event's arrival to the moment when server and kernel answer by it",
+            Unit::Seconds,
+            metrics.programming.clone(),
         );
         registry.register(
             "server_forwarded",
@@ -115,12 +148,6 @@ impl Metrics {
             "Messages that are not a readable DNS request",
             metrics.malformed.clone(),
         );
-        registry.register_with_unit(
-            "server_upstream_latency",
-            "Time until an upstream answered",
-            Unit::Seconds,
-            metrics.upstream_latency.clone(),
-        );
         registry.register(
             "source_events",
             "Events from the API server or the manifests",
@@ -130,6 +157,11 @@ impl Metrics {
             "source_errors",
             "Errors of the API server or in manifests",
             metrics.source_errors.clone(),
+        );
+        registry.register(
+            "source_invalid_objects",
+            "Objects, or faults of manifests, that are left out until they are put right; up to 1000 a list",
+            metrics.source_invalid.clone(),
         );
         registry.register(
             "synced",
@@ -180,6 +212,11 @@ impl Metrics {
                 rcode: reply.rcode.as_str(),
             })
             .inc();
+        self.latency
+            .get_or_create(&AreaLabels {
+                zone: reply.area.as_str(),
+            })
+            .observe(reply.after.as_secs_f64());
     }
 
     /// Counts a message that is not a readable request.
@@ -196,9 +233,21 @@ impl Metrics {
             .inc();
     }
 
-    /// Records how long an upstream took to answer.
-    pub fn upstream_answered(&self, after: Duration) {
-        self.upstream_latency.observe(after.as_secs_f64());
+    /// What the resolver counts.
+    #[must_use]
+    pub fn resolver(&self) -> ResolverMetrics {
+        self.resolver.clone()
+    }
+
+    /// What is counted of `upstream`, which is the text of its configuration.
+    #[must_use]
+    pub fn upstream(&self, upstream: &str) -> UpstreamMetrics {
+        self.upstreams.of(upstream)
+    }
+
+    /// Takes an upstream that is no longer configured off the page.
+    pub fn forget_upstream(&self, upstream: &str) {
+        self.upstreams.forget(upstream);
     }
 
     /// Counts an event of a source.
@@ -206,6 +255,8 @@ impl Metrics {
         let (kind, step) = match event {
             Event::Service(change) => (SourceKind::Service, step(change)),
             Event::Namespace(change) => (SourceKind::Namespace, step(change)),
+            Event::EndpointSlice(_, change) => (SourceKind::EndpointSlice, step(change)),
+            Event::Pod(change) => (SourceKind::Pod, step(change)),
         };
         self.source_events
             .get_or_create(&EventLabels {
@@ -222,6 +273,23 @@ impl Metrics {
                 kind: kind.as_str(),
             })
             .inc();
+    }
+
+    /// States that one list of a source has `now` invalid objects where it had `before`.
+    ///
+    /// A kind may come in several lists, so it is the difference that counts.
+    pub fn source_invalid(&self, kind: SourceKind, before: usize, now: usize) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.source_invalid
+            .get_or_create(&KindLabels {
+                kind: kind.as_str(),
+            })
+            .inc_by(count(now) - count(before));
+    }
+
+    /// Records how long after its arrival an event took effect.
+    pub fn programmed(&self, after: Duration) {
+        self.programming.observe(after.as_secs_f64());
     }
 
     /// States what the zone was made of when it was last published.
@@ -243,66 +311,4 @@ const fn step<T>(change: &Change<T>) -> SourceEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use prometheus_client::{
-        encoding::{DescriptorEncoder, EncodeMetric},
-        metrics::counter::ConstCounter,
-    };
-
-    use super::*;
-    use crate::zone::object::ObjectKey;
-
-    #[derive(Debug)]
-    struct Kernel;
-
-    impl Collector for Kernel {
-        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-            let hits = ConstCounter::new(7_u64);
-            let metric = encoder.encode_descriptor(
-                "kernel_outcomes",
-                "Packets by outcome",
-                None,
-                hits.metric_type(),
-            )?;
-            hits.encode(metric)
-        }
-    }
-
-    #[test]
-    fn the_page_has_the_documented_names() {
-        let metrics = Metrics::new();
-        metrics.replied(Reply {
-            transport: Transport::Udp,
-            area: Area::Cluster,
-            query_type: QueryType::Aaaa,
-            rcode: Rcode::NoError,
-        });
-        metrics.forwarded(Forwarded::Unreachable);
-        metrics.malformed();
-        metrics.upstream_answered(Duration::from_millis(3));
-        metrics.source_event(&Event::Service(Change::Delete(ObjectKey::new("a", "b"))));
-        metrics.source_error(SourceKind::Namespace);
-        metrics.published(true, 3);
-        metrics.register(Box::new(Kernel));
-
-        let page = metrics.render();
-        for line in [
-            r#"kxdns_server_requests_total{transport="udp",zone="cluster",type="AAAA",rcode="NOERROR"} 1"#,
-            r#"kxdns_server_forwarded_total{outcome="unreachable"} 1"#,
-            "kxdns_server_malformed_total 1",
-            "kxdns_server_upstream_latency_seconds_count 1",
-            r#"kxdns_source_events_total{kind="service",event="delete"} 1"#,
-            r#"kxdns_source_errors_total{kind="namespace"} 1"#,
-            "kxdns_synced 1",
-            "kxdns_services 3",
-            &format!(
-                r#"kxdns_build_info{{version="{}"}} 1"#,
-                env!("CARGO_PKG_VERSION")
-            ),
-            "kxdns_kernel_outcomes_total 7",
-            "# EOF",
-        ] {
-            assert!(page.lines().any(|got| got == line), "{line}\nin\n{page}");
-        }
-    }
-}
+mod tests;

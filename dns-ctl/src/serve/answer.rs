@@ -1,45 +1,28 @@
 //! Decides what a question gets: an answer from the zone, an error, or the upstreams' word.
 //!
 //! Pure: a request and a zone go in, a [`Decision`] comes out. `ANY` gets what a type without
-//! records gets, NODATA or NXDOMAIN, as `CoreDNS` answers it in a cluster domain.
+//! records gets, NODATA or NXDOMAIN, as CoreDNS answers it in a cluster domain.
+
+use std::borrow::Cow;
 
 use hickory_proto::{
-    ProtoError,
     op::ResponseCode,
     rr::{
         DNSClass, Name, RData, Record, RecordType,
-        rdata::{A, AAAA, NS, SOA, TXT},
+        rdata::{A, AAAA, CNAME, NS, PTR, SRV, TXT},
     },
-    serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use super::request::Request;
-use crate::zone::{
-    Found, RecordKind, SCHEMA_VERSION, Zone,
-    name::{Domain, RelativeName},
+use super::{
+    authority::{Authority, Origin, to_name},
+    request::Request,
 };
+use crate::zone::{Found, SCHEMA_VERSION, Zone, name::RelativeName, records::Records};
 
-/// SOA timers (seconds) for secondaries, which this zone does not have.
-const REFRESH: i32 = 7200;
-const RETRY: i32 = 1800;
-const EXPIRE: i32 = 86_400;
-
-/// What this server answers for, and how.
-#[derive(Clone, Debug)]
-pub struct Authority {
-    origins: Vec<Origin>,
-    ttl: u32,
-    recursion: bool,
-}
-
-/// A served cluster domain with the names that its own records hold.
-#[derive(Clone, Debug)]
-struct Origin {
-    domain: Domain,
-    labels: usize,
-    name_server: Name,
-    hostmaster: Name,
-}
+/// TTL of the schema's version, in seconds: it changes with the software, if ever. CoreDNS has the same.
+const SCHEMA_VERSION_TTL: u32 = 28_800;
+/// Most aliases that are followed one after another.
+const MAX_ALIASES: usize = 8;
 
 /// What a question gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +31,8 @@ pub enum Decision {
     Reply(Answer),
     /// The word of the upstreams: the name is outside the served domains.
     Forward,
+    /// This answer, which ends in an alias, and the word of the upstreams for the alias' target.
+    Follow(Answer, Name),
 }
 
 /// The parts of a reply that depend on the zone.
@@ -57,7 +42,7 @@ pub struct Answer {
     pub rcode: ResponseCode,
     /// Whether the reply is the word of the zone itself (AA).
     pub authoritative: bool,
-    /// Whether the question is about a served domain.
+    /// Whether the question is about a served domain, or about an address that the zone knows.
     pub in_cluster: bool,
     /// The answer section.
     pub answers: Vec<Record>,
@@ -74,10 +59,12 @@ pub struct Answer {
 pub enum Cause {
     /// The lists of the API server are not complete yet.
     NotReady,
-    /// The name's data is of a kind that this server does not hold.
-    NotHeld,
+    /// An alias leads in a circle, or through too many others.
+    AliasLoop,
     /// No upstream is configured.
     NoUpstream,
+    /// Every upstream leads back to this server.
+    Loop,
     /// No upstream answered.
     Unreachable,
     /// Too many queries are waiting for the upstreams.
@@ -90,83 +77,22 @@ impl Cause {
     pub const fn extended_error(self) -> (u16, &'static str) {
         match self {
             Self::NotReady => (14, "cluster objects are still being listed"),
-            Self::NotHeld => (21, "records of this kind are not served"),
+            Self::AliasLoop => (0, "the alias leads in a circle or through too many others"),
             Self::NoUpstream => (22, "no upstream is configured"),
+            Self::Loop => (22, "every upstream leads back to this server"),
             Self::Unreachable => (22, "no upstream answered"),
             Self::Overload => (0, "too many queries are waiting for upstreams"),
         }
     }
 }
 
-impl Authority {
-    /// Answers for `domains` with records of `ttl` seconds; `recursion` tells whether there are upstreams.
-    pub fn new(domains: &[Domain], ttl: u32, recursion: bool) -> Result<Self, DomainError> {
-        let origins = domains.iter().map(Origin::new).collect::<Result<_, _>>()?;
-        Ok(Self {
-            origins,
-            ttl,
-            recursion,
-        })
-    }
-
-    /// Whether replies offer recursion (RA).
-    #[must_use]
-    pub const fn recursion(&self) -> bool {
-        self.recursion
-    }
-
-    /// The most specific served domain that `name` is in, and the name's part before it.
-    fn locate(&self, name: &Name) -> Option<(&Origin, RelativeName)> {
-        let wire = to_wire(name);
-        self.origins
-            .iter()
-            .filter_map(|origin| Some((origin, RelativeName::within(&wire, &origin.domain)?)))
-            .max_by_key(|(origin, _)| origin.labels)
-    }
-}
-
-/// A cluster domain that leaves no room for the names of its own records.
-#[derive(Debug, thiserror::Error)]
-#[error("the cluster domain `{domain}` can't be served: {source}")]
-pub struct DomainError {
-    domain: Domain,
-    source: ProtoError,
-}
-
-impl Origin {
-    fn new(domain: &Domain) -> Result<Self, DomainError> {
-        let error = |source| DomainError {
-            domain: domain.clone(),
-            source,
-        };
-        let apex = Name::read(&mut BinDecoder::new(&domain.to_wire()))
-            .map_err(|decode| error(decode.into()))?;
-        Ok(Self {
-            domain: domain.clone(),
-            labels: apex.iter().count(),
-            name_server: below(&["ns", "dns"], &apex).map_err(error)?,
-            hostmaster: below(&["hostmaster"], &apex).map_err(error)?,
-        })
-    }
-
-    /// The apex in the case the client wrote it, so that it compresses into the question.
-    fn apex_as_asked(&self, name: &Name) -> Name {
-        name.trim_to(self.labels)
-    }
-
-    fn soa(&self, name: &Name, ttl: u32, serial: u32) -> Record {
-        let data = SOA::new(
-            self.name_server.clone(),
-            self.hostmaster.clone(),
-            serial,
-            REFRESH,
-            RETRY,
-            EXPIRE,
-            ttl,
-        );
-        // The record's own TTL is at most the minimum (RFC 2308, section 3); here both are the zone's.
-        Record::from_rdata(self.apex_as_asked(name), ttl, RData::SOA(data))
-    }
+/// What the zone says of a question.
+struct Inquiry<'a> {
+    request: &'a Request,
+    zone: &'a Zone,
+    authority: &'a Authority,
+    serial: u32,
+    reply: Answer,
 }
 
 /// What `request` gets from `zone`; `serial` is the zone's serial number at this moment.
@@ -181,104 +107,206 @@ pub fn answer(request: &Request, zone: &Zone, authority: &Authority, serial: u32
             ..Answer::default()
         });
     }
-    let Some((origin, relative)) = located else {
-        return Decision::Forward;
+    let inquiry = Inquiry {
+        request,
+        zone,
+        authority,
+        serial,
+        reply: Answer {
+            authoritative: true,
+            in_cluster: true,
+            ..Answer::default()
+        },
     };
-    let ttl = authority.ttl;
-    let record = |data| Record::from_rdata(query.name.clone(), ttl, data);
-    let mut reply = Answer {
-        authoritative: true,
-        in_cluster: true,
-        ..Answer::default()
-    };
-    match zone.find(&relative, kind(query.query_type)) {
-        Found::A(addresses) => {
-            reply.answers = addresses
-                .iter()
-                .map(|ip| record(RData::A(A(*ip))))
-                .collect();
-        }
-        Found::Aaaa(addresses) => {
-            reply.answers = addresses
-                .iter()
-                .map(|ip| record(RData::AAAA(AAAA(*ip))))
-                .collect();
-        }
-        Found::Soa => reply.answers = vec![origin.soa(&query.name, ttl, serial)],
-        Found::Ns => {
-            reply.answers = vec![record(RData::NS(NS(origin.name_server.clone())))];
-            reply.additionals = glue(origin, zone, ttl);
-        }
-        Found::SchemaVersion => {
-            reply.answers = vec![record(RData::TXT(TXT::new(vec![
-                SCHEMA_VERSION.to_owned(),
-            ])))];
-        }
-        Found::NoData => reply.authorities = vec![origin.soa(&query.name, ttl, serial)],
-        Found::NoSuchName => {
-            reply.rcode = ResponseCode::NXDomain;
-            reply.authorities = vec![origin.soa(&query.name, ttl, serial)];
-        }
-        Found::Unknown => {
-            reply.authoritative = false;
-            reply.rcode = ResponseCode::ServFail;
-            reply.cause = Some(if zone.synced() {
-                Cause::NotHeld
-            } else {
-                Cause::NotReady
-            });
-        }
+    match located {
+        Some((origin, relative)) => inquiry.in_cluster(origin, relative),
+        None if query.query_type == RecordType::PTR => inquiry.pointer(),
+        None => Decision::Forward,
     }
-    Decision::Reply(reply)
 }
 
-/// The name server's addresses, where the zone knows them.
-fn glue(origin: &Origin, zone: &Zone, ttl: u32) -> Vec<Record> {
-    let wire = to_wire(&origin.name_server);
-    let Some(relative) = RelativeName::within(&wire, &origin.domain) else {
-        return Vec::new();
-    };
-    let record = |data| Record::from_rdata(origin.name_server.clone(), ttl, data);
-    let mut records = Vec::new();
-    if let Found::A(addresses) = zone.find(&relative, RecordKind::A) {
-        records.extend(addresses.iter().map(|ip| record(RData::A(A(*ip)))));
+impl<'a> Inquiry<'a> {
+    /// Follows the name through the zone's aliases to its records.
+    fn in_cluster(mut self, mut origin: &'a Origin, mut relative: RelativeName) -> Decision {
+        let mut owner = self.request.query.name.clone();
+        loop {
+            let records = match self.zone.find(&relative) {
+                Found::Apex => return self.apex(origin, owner),
+                Found::SchemaVersion => Cow::default(),
+                Found::Records(records) => records,
+                Found::NoSuchName => {
+                    self.reply.rcode = ResponseCode::NXDomain;
+                    return self.nothing(origin, &owner);
+                }
+                Found::Unknown => return fail(Cause::NotReady),
+            };
+            if relative.is_schema_version() && self.asks(RecordType::TXT) {
+                let text = TXT::new(vec![SCHEMA_VERSION.to_owned()]);
+                let record = Record::from_rdata(owner, SCHEMA_VERSION_TTL, RData::TXT(text));
+                self.reply.answers.push(record);
+                return Decision::Reply(self.reply);
+            }
+            let Some(alias) = records
+                .alias
+                .as_ref()
+                .filter(|_| !self.asks(RecordType::ANY))
+            else {
+                return self.records(origin, &owner, &records);
+            };
+            let Ok(target) = to_name(alias) else {
+                return fail(Cause::AliasLoop);
+            };
+            self.push(owner, RData::CNAME(CNAME(target.clone())));
+            if self.asks(RecordType::CNAME) {
+                return Decision::Reply(self.reply);
+            }
+            if self.reply.answers.len() > MAX_ALIASES {
+                return fail(Cause::AliasLoop);
+            }
+            match self.authority.locate(&target) {
+                Some(next) => (origin, relative) = next,
+                // Without recursion a client follows by itself (RFC 1034, section 4.3.1).
+                None if !self.request.recursion_desired => return Decision::Reply(self.reply),
+                None => return Decision::Follow(self.reply, target),
+            }
+            owner = target;
+        }
     }
-    if let Found::Aaaa(addresses) = zone.find(&relative, RecordKind::Aaaa) {
-        records.extend(addresses.iter().map(|ip| record(RData::AAAA(AAAA(*ip)))));
+
+    fn apex(mut self, origin: &Origin, owner: Name) -> Decision {
+        match self.request.query.query_type {
+            RecordType::SOA => {
+                let soa = origin.soa(&owner, self.authority.ttl, self.serial);
+                self.reply.answers.push(soa);
+            }
+            RecordType::NS => {
+                self.push(owner, RData::NS(NS(origin.name_server.clone())));
+                if let Some((_, relative)) = self.authority.locate(&origin.name_server) {
+                    self.add_glue(origin, &relative);
+                }
+            }
+            _ => return self.nothing(origin, &owner),
+        }
+        Decision::Reply(self.reply)
     }
-    records
+
+    /// The records of the type asked for, or NODATA.
+    fn records(mut self, origin: &Origin, owner: &Name, records: &Records) -> Decision {
+        let before = self.reply.answers.len();
+        match self.request.query.query_type {
+            RecordType::A => {
+                for address in self.in_turn(&records.a) {
+                    self.push(owner.clone(), RData::A(A(*address)));
+                }
+            }
+            RecordType::AAAA => {
+                for address in self.in_turn(&records.aaaa) {
+                    self.push(owner.clone(), RData::AAAA(AAAA(*address)));
+                }
+            }
+            RecordType::SRV => self.add_locations(origin, owner, records),
+            _ => {}
+        }
+        if self.reply.answers.len() > before {
+            Decision::Reply(self.reply)
+        } else if self.zone.synced() {
+            self.nothing(origin, owner)
+        } else {
+            // An object that is not listed yet may add to the name.
+            fail(Cause::NotReady)
+        }
+    }
+
+    fn add_locations(&mut self, origin: &Origin, owner: &Name, records: &Records) {
+        let mut glued: Option<&RelativeName> = None;
+        for srv in &records.srv {
+            let Some(target) = origin.name(&srv.target) else {
+                continue;
+            };
+            self.push(
+                owner.clone(),
+                RData::SRV(SRV::new(0, srv.weight, srv.port, target)),
+            );
+            // They are sorted: ports of one target stand together.
+            if glued != Some(&srv.target) {
+                self.add_glue(origin, &srv.target);
+                glued = Some(&srv.target);
+            }
+        }
+    }
+
+    /// The addresses of a name that a record leads to.
+    fn add_glue(&mut self, origin: &Origin, relative: &RelativeName) {
+        let (Found::Records(records), Some(name)) =
+            (self.zone.find(relative), origin.name(relative))
+        else {
+            return;
+        };
+        let a = records.a.iter().map(|ip| RData::A(A(*ip)));
+        let aaaa = records.aaaa.iter().map(|ip| RData::AAAA(AAAA(*ip)));
+        let ttl = self.authority.ttl;
+        let glue = a.chain(aaaa);
+        let glue = glue.map(|data| Record::from_rdata(name.clone(), ttl, data));
+        self.reply.additionals.extend(glue);
+    }
+
+    /// The names that an address of the cluster points back to; others are known to the upstreams.
+    fn pointer(mut self) -> Decision {
+        let name = &self.request.query.name;
+        let Some(address) = super::reverse::address(name) else {
+            return Decision::Forward;
+        };
+        let pointers = self.zone.pointers(address);
+        if pointers.is_empty() {
+            // The upstreams would deny an address that may turn out to be the cluster's.
+            return if self.zone.synced() {
+                Decision::Forward
+            } else {
+                fail(Cause::NotReady)
+            };
+        }
+        let names = self.authority.primary().into_iter();
+        let names = names.flat_map(|origin| pointers.iter().filter_map(|name| origin.name(name)));
+        for target in names {
+            self.push(name.clone(), RData::PTR(PTR(target)));
+        }
+        Decision::Reply(self.reply)
+    }
+
+    fn nothing(mut self, origin: &Origin, owner: &Name) -> Decision {
+        let soa = origin.soa(owner, self.authority.ttl, self.serial);
+        self.reply.authorities.push(soa);
+        Decision::Reply(self.reply)
+    }
+
+    fn push(&mut self, owner: Name, data: RData) {
+        let record = Record::from_rdata(owner, self.authority.ttl, data);
+        self.reply.answers.push(record);
+    }
+
+    fn asks(&self, query_type: RecordType) -> bool {
+        self.request.query.query_type == query_type
+    }
+
+    /// The set, each time beginning elsewhere, so that clients that take the first share the load.
+    fn in_turn<'s, T>(&self, set: &'s [T]) -> impl Iterator<Item = &'s T> + use<'s, T> {
+        let start = usize::from(self.request.id) % set.len().max(1);
+        let (before, from) = set.split_at(start);
+        from.iter().chain(before)
+    }
+}
+
+fn fail(cause: Cause) -> Decision {
+    Decision::Reply(Answer {
+        rcode: ResponseCode::ServFail,
+        in_cluster: true,
+        cause: Some(cause),
+        ..Answer::default()
+    })
 }
 
 const fn is_transfer(query_type: RecordType) -> bool {
     matches!(query_type, RecordType::AXFR | RecordType::IXFR)
-}
-
-const fn kind(query_type: RecordType) -> RecordKind {
-    match query_type {
-        RecordType::A => RecordKind::A,
-        RecordType::AAAA => RecordKind::Aaaa,
-        RecordType::SOA => RecordKind::Soa,
-        RecordType::NS => RecordKind::Ns,
-        RecordType::TXT => RecordKind::Txt,
-        RecordType::SRV => RecordKind::Srv,
-        _ => RecordKind::Other,
-    }
-}
-
-fn below(labels: &[&str], apex: &Name) -> Result<Name, ProtoError> {
-    Name::from_labels(labels.iter().map(|label| label.as_bytes()))?.append_domain(apex)
-}
-
-/// The name in wire form, uncompressed, root label included.
-fn to_wire(name: &Name) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(name.len() + 1);
-    for label in name {
-        // A label that was read from a message has at most 63 octets.
-        wire.push(u8::try_from(label.len()).unwrap_or(0));
-        wire.extend_from_slice(label);
-    }
-    wire.push(0);
-    wire
 }
 
 #[cfg(test)]

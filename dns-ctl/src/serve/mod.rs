@@ -3,18 +3,21 @@
 //! Messages are read and composed by `hickory-proto`; the socket loops are our own. `hickory-server`
 //! would give neither a bound on connections, nor answers from the address that was asked on a wildcard
 //! listener, nor a count of malformed messages, and it logs queried names; a forwarded answer would lose
-//! what its resolver does not model. Here the upstream's bytes are passed on unchanged.
+//! what its resolver does not model. Here the upstream's records are passed on as they came.
 //!
-//! [`answer`], [`request`], [`compose`] and `relay` decide and touch no socket; [`server`], `tcp`,
-//! [`udp`] and [`forward`] move bytes; [`service`] joins the two.
+//! [`answer`], [`request`] and [`compose`] decide and touch no socket; [`server`], `tcp` and [`udp`] move
+//! bytes; [`resolve`] asks the upstreams; [`service`] joins them. [`settings`]
+//! says which servers are asked.
 
 pub mod answer;
+pub mod authority;
 pub mod compose;
-pub mod forward;
-mod relay;
 pub mod request;
+pub mod resolve;
+pub mod reverse;
 pub mod server;
 pub mod service;
+pub mod settings;
 mod tcp;
 pub mod udp;
 pub mod upstream;

@@ -5,7 +5,7 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use super::relay::question_end;
+use super::resolve::question::question_end;
 
 /// The smallest message size that every client takes (RFC 1035, section 4.2.1).
 pub const MIN_UDP_SIZE: u16 = 512;

@@ -11,16 +11,22 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    service::{Action, Service},
+    service::{Action, Arrival, Service},
     tcp,
     udp::{Route, Socket},
 };
-use crate::metrics::label::Transport;
+use crate::metrics::{label::Transport, liveness::Pulse};
 
 /// The largest request over UDP that is read whole.
 const MAX_REQUEST: usize = 4096;
+/// Most UDP sockets for one address; more would cost memory and help no one.
+const MOST_SOCKETS: usize = 16;
 /// How many TCP connections may be open, over all listeners.
 const CONNECTIONS: usize = 256;
+/// How long the server may do nothing before it counts as dead.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it shows that it is alive.
+const BEAT: Duration = Duration::from_secs(2);
 /// How long queries under way may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long to wait after an error that will not pass at once, such as too many open files.
@@ -28,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often to look for a port that is free for both UDP and TCP when any port will do.
 const ANY_PORT_TRIES: usize = 16;
 
-/// Bound listeners, UDP and TCP for each address.
+/// Bound listeners: for each address one for TCP, and a group for UDP that shares its load.
 #[derive(Debug)]
 pub struct Server {
     udp: Vec<Socket>,
@@ -94,7 +100,7 @@ impl Server {
         };
         for &address in addresses {
             let (udp, tcp, bound) = bind_pair(address)?;
-            server.udp.push(udp);
+            server.udp.extend(udp);
             server.tcp.push(tcp);
             server.addresses.push(bound);
         }
@@ -108,7 +114,9 @@ impl Server {
     }
 
     /// Answers queries until `shutdown` is cancelled, then lets those under way end.
-    pub async fn run(self, service: Arc<Service>, shutdown: CancellationToken) {
+    ///
+    /// As long as this is polled, and with it the sockets' tasks, `pulse` beats.
+    pub async fn run(self, service: Arc<Service>, pulse: Pulse, shutdown: CancellationToken) {
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let mut listeners = JoinSet::new();
         for socket in self.udp {
@@ -123,7 +131,9 @@ impl Server {
             ));
         }
         // Without any address there is nothing to do, but no reason to end either.
-        shutdown.cancelled().await;
+        while timeout(BEAT, shutdown.cancelled()).await.is_err() {
+            pulse.beat();
+        }
         while listeners.join_next().await.is_some() {}
     }
 }
@@ -159,15 +169,16 @@ async fn handle_datagram(
     service: &Arc<Service>,
     forwarded: &mut JoinSet<()>,
 ) {
-    match service.handle(message, Transport::Udp) {
+    let arrival = Arrival::by(Transport::Udp);
+    match service.handle(message, arrival) {
         Action::Ignore => {}
         Action::Reply(reply) => send(socket, &reply, route).await,
-        Action::Forward(request) => {
+        Action::Wait(pending) => {
             let (socket, service) = (Arc::clone(socket), Arc::clone(service));
             let message = message.to_vec();
-            // Bounded by the forwarder, which turns away what is too much.
+            // Bounded by the resolver, which turns away what is too much.
             forwarded.spawn(async move {
-                if let Some(reply) = service.forward(&message, request, Transport::Udp).await {
+                if let Some(reply) = service.resolve(&message, pending, arrival).await {
                     send(&socket, &reply, route).await;
                 }
             });
@@ -230,7 +241,10 @@ async fn drain(mut tasks: JoinSet<()>) {
 }
 
 /// Binds both protocols at one address; with port 0 at one port that is free for both.
-fn bind_pair(address: SocketAddr) -> Result<(Socket, TcpListener, SocketAddr), BindError> {
+///
+/// TCP comes first: its port has one owner, while a second process of the same user could join the
+/// group of UDP sockets, and take some of the queries.
+fn bind_pair(address: SocketAddr) -> Result<(Vec<Socket>, TcpListener, SocketAddr), BindError> {
     let mut tries = if address.port() == 0 {
         ANY_PORT_TRIES
     } else {
@@ -238,16 +252,22 @@ fn bind_pair(address: SocketAddr) -> Result<(Socket, TcpListener, SocketAddr), B
     };
     loop {
         tries -= 1;
-        let udp = Socket::bind(address).map_err(|error| bind_error(address, "UDP", error))?;
-        let bound = udp
+        let tcp = tcp::bind(address).map_err(|error| bind_error(address, "TCP", error))?;
+        let bound = tcp
             .local_addr()
-            .map_err(|error| bind_error(address, "UDP", error))?;
-        match tcp::bind(bound) {
-            Ok(tcp) => return Ok((udp, tcp, bound)),
+            .map_err(|error| bind_error(address, "TCP", error))?;
+        let group = (0..sockets_per_address()).map(|_| Socket::bind(bound));
+        match group.collect::<io::Result<Vec<_>>>() {
+            Ok(udp) => return Ok((udp, tcp, bound)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            Err(error) => return Err(bind_error(bound, "TCP", error)),
+            Err(error) => return Err(bind_error(bound, "UDP", error)),
         }
     }
+}
+
+/// How many UDP sockets share an address: as many as threads serve them.
+fn sockets_per_address() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_SOCKETS))
 }
 
 fn bind_error(address: SocketAddr, transport: &'static str, source: io::Error) -> BindError {

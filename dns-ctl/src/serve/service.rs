@@ -2,17 +2,22 @@
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
-use hickory_proto::{ProtoError, op::ResponseCode, rr::RecordType};
+use hickory_proto::{
+    ProtoError,
+    op::ResponseCode,
+    rr::{Name, RecordType},
+};
 
 use super::{
-    answer::{Answer, Authority, Decision, answer},
+    answer::{Answer, Cause, Decision, answer},
+    authority::Authority,
     compose,
-    forward::Forwarder,
     request::{Request, Unreadable},
+    resolve::{Client, Question, Resolver, Response},
 };
 use crate::{
     metrics::{
@@ -30,9 +35,24 @@ pub struct Service {
     /// What is answered for, and how.
     pub authority: Authority,
     /// Where other names are asked.
-    pub forwarder: Forwarder,
+    pub resolver: Arc<Resolver>,
     /// Where replies are counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// How and when a message came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    transport: Transport,
+    at: Instant,
+}
+
+impl Arrival {
+    /// Of a message that has just been read.
+    pub(super) fn by(transport: Transport) -> Self {
+        let at = Instant::now();
+        Self { transport, at }
+    }
 }
 
 /// What to do with a message.
@@ -42,16 +62,24 @@ pub(super) enum Action {
     Ignore,
     /// Send these bytes.
     Reply(Vec<u8>),
-    /// Ask the upstreams with [`Service::forward`].
-    Forward(Request),
+    /// Ask the upstreams with [`Service::resolve`].
+    Wait(Box<Pending>),
+}
+
+/// A request that upstreams have to be asked for.
+#[derive(Debug)]
+pub(super) struct Pending {
+    request: Request,
+    /// Of an alias out of the cluster: the answer up to it, and its target.
+    alias: Option<(Answer, Name)>,
 }
 
 impl Service {
     /// Takes a message as far as it goes without waiting.
-    pub(super) fn handle(&self, message: &[u8], transport: Transport) -> Action {
+    pub(super) fn handle(&self, message: &[u8], arrival: Arrival) -> Action {
         let request = match Request::read(message) {
             Ok(request) => request,
-            Err(unreadable) => return self.complain(unreadable, transport),
+            Err(unreadable) => return self.complain(unreadable, arrival),
         };
         match answer(&request, &self.zone.load(), &self.authority, serial()) {
             Decision::Reply(answer) => {
@@ -60,60 +88,122 @@ impl Service {
                 } else {
                     Area::Outside
                 };
-                self.reply(&request, answer, area, transport)
+                self.reply(&request, answer, area, arrival)
             }
-            Decision::Forward => Action::Forward(request),
+            Decision::Forward => self.outside(message, request, arrival),
+            Decision::Follow(answer, target) => {
+                self.follow(message, request, answer, target, arrival)
+            }
         }
     }
 
-    /// The upstreams' reply to `message`, of which `request` was read; `None` if none can be composed.
-    pub(super) async fn forward(
+    /// Answers from the cache, if that has it.
+    fn outside(&self, message: &[u8], request: Request, arrival: Arrival) -> Action {
+        let Some((question, client)) = parts(message, &request, arrival) else {
+            return Action::Ignore;
+        };
+        if self.resolver.is_own_probe(question.name()) {
+            // Whoever passed it on may stop here.
+            let answer = Answer {
+                rcode: ResponseCode::Refused,
+                ..Answer::default()
+            };
+            return self.reply(&request, answer, Area::Outside, arrival);
+        }
+        match self.resolver.cached(&question) {
+            Some(response) => Action::Reply(self.pass_on(&response, &client, &request, arrival)),
+            None => Action::Wait(Box::new(Pending {
+                request,
+                alias: None,
+            })),
+        }
+    }
+
+    /// Adds what the cache has of an alias' target. Without upstreams the alias is all there is to say.
+    fn follow(
         &self,
         message: &[u8],
         request: Request,
-        transport: Transport,
-    ) -> Option<Vec<u8>> {
-        match self.forwarder.forward(message, transport).await {
-            Ok(reply) => {
-                let rcode = ResponseCode::from_low(reply.get(3)? & 0x0F);
-                self.count(
-                    transport,
-                    Area::Outside,
-                    Some(request.query.query_type),
-                    rcode,
-                );
-                if reply.len() <= limit(&request, transport) {
-                    return Some(reply);
-                }
-                composed(compose::truncated(&request, self.authority.recursion()))
+        answer: Answer,
+        target: Name,
+        arrival: Arrival,
+    ) -> Action {
+        if !self.resolver.has_upstreams() {
+            return self.reply(&request, answer, Area::Cluster, arrival);
+        }
+        let Some((question, _)) = parts(message, &request, arrival) else {
+            return Action::Ignore;
+        };
+        match self
+            .resolver
+            .cached(&question.about(&target, request.query.query_type))
+        {
+            Some(response) => {
+                let answer = completed(answer, &response);
+                self.reply(&request, answer, Area::Cluster, arrival)
             }
-            Err(cause) => {
-                let answer = Answer {
-                    rcode: ResponseCode::ServFail,
-                    cause: Some(cause),
-                    ..Answer::default()
-                };
-                match self.reply(&request, answer, Area::Outside, transport) {
-                    Action::Reply(bytes) => Some(bytes),
-                    Action::Ignore | Action::Forward(_) => None,
-                }
-            }
+            None => Action::Wait(Box::new(Pending {
+                request,
+                alias: Some((answer, target)),
+            })),
         }
     }
 
-    fn reply(&self, request: &Request, answer: Answer, area: Area, transport: Transport) -> Action {
+    /// The reply to `message` once the upstreams have been asked; `None` if none can be composed.
+    pub(super) async fn resolve(
+        &self,
+        message: &[u8],
+        pending: Box<Pending>,
+        arrival: Arrival,
+    ) -> Option<Vec<u8>> {
+        let Pending { request, alias } = *pending;
+        let (question, client) = parts(message, &request, arrival)?;
+        let (answer, area) = match alias {
+            Some((answer, target)) => {
+                let question = question.about(&target, request.query.query_type);
+                let answer = match self.resolver.resolve(&question).await {
+                    Ok(response) => completed(answer, &response),
+                    Err(cause) => failed(cause),
+                };
+                (answer, Area::Cluster)
+            }
+            None => match self.resolver.resolve(&question).await {
+                Ok(response) => {
+                    return Some(self.pass_on(&response, &client, &request, arrival));
+                }
+                Err(cause) => (failed(cause), Area::Outside),
+            },
+        };
+        match self.reply(&request, answer, area, arrival) {
+            Action::Reply(bytes) => Some(bytes),
+            Action::Ignore | Action::Wait(_) => None,
+        }
+    }
+
+    fn pass_on(
+        &self,
+        response: &Response,
+        client: &Client<'_>,
+        request: &Request,
+        arrival: Arrival,
+    ) -> Vec<u8> {
         self.count(
-            transport,
-            area,
+            arrival,
+            Area::Outside,
             Some(request.query.query_type),
-            answer.rcode,
+            response.rcode(),
         );
-        let limit = u16::try_from(limit(request, transport)).unwrap_or(u16::MAX);
-        let bytes = compose::compose(request, answer, self.authority.recursion(), limit);
+        response.write(client)
+    }
+
+    fn reply(&self, request: &Request, answer: Answer, area: Area, arrival: Arrival) -> Action {
+        self.count(arrival, area, Some(request.query.query_type), answer.rcode);
+        let limit = u16::try_from(limit(request, arrival)).unwrap_or(u16::MAX);
+        let bytes = compose::compose(request, answer, limit);
         composed(bytes).map_or(Action::Ignore, Action::Reply)
     }
 
-    fn complain(&self, unreadable: Unreadable, transport: Transport) -> Action {
+    fn complain(&self, unreadable: Unreadable, arrival: Arrival) -> Action {
         match unreadable {
             Unreadable::Ignore => {
                 self.metrics.malformed();
@@ -128,7 +218,7 @@ impl Service {
                 if rcode == ResponseCode::FormErr {
                     self.metrics.malformed();
                 }
-                self.count(transport, Area::Unknown, None, rcode);
+                self.count(arrival, Area::Unknown, None, rcode);
                 composed(compose::bare(id, op_code, recursion_desired, rcode))
                     .map_or(Action::Ignore, Action::Reply)
             }
@@ -137,24 +227,47 @@ impl Service {
                     rcode: ResponseCode::BADVERS,
                     ..Answer::default()
                 };
-                self.reply(&request, answer, Area::Unknown, transport)
+                self.reply(&request, answer, Area::Unknown, arrival)
             }
         }
     }
 
     fn count(
         &self,
-        transport: Transport,
+        arrival: Arrival,
         area: Area,
         query_type: Option<RecordType>,
         rcode: ResponseCode,
     ) {
         self.metrics.replied(Reply {
-            transport,
+            transport: arrival.transport,
+            after: arrival.at.elapsed(),
             area,
             query_type: query_type.map_or(QueryType::Other, type_label),
             rcode: rcode_label(rcode),
         });
+    }
+}
+
+fn failed(cause: Cause) -> Answer {
+    Answer {
+        rcode: ResponseCode::ServFail,
+        cause: Some(cause),
+        ..Answer::default()
+    }
+}
+
+/// The answer up to an alias, with the upstreams' word on its target: code, answers, and the reason for
+/// having none (RFC 2308, section 2.1).
+fn completed(mut answer: Answer, response: &Response) -> Answer {
+    match response.to_message() {
+        Ok(message) if !response.is_failure() => {
+            answer.rcode = message.metadata.response_code;
+            answer.answers.extend(message.answers);
+            answer.authorities = message.authorities;
+            answer
+        }
+        _ => failed(Cause::Unreachable),
     }
 }
 
@@ -167,9 +280,21 @@ fn serial() -> u32 {
     u32::try_from(seconds % (1 << 32)).unwrap_or(0)
 }
 
+/// What is asked, and what the reply takes from the message; a request that was read has both.
+fn parts<'m>(
+    message: &'m [u8],
+    request: &Request,
+    arrival: Arrival,
+) -> Option<(Question, Client<'m>)> {
+    let dnssec_ok = request.edns.is_some_and(|edns| edns.dnssec_ok);
+    let question = Question::read(message, dnssec_ok)?;
+    let client = Client::new(message, request.edns, limit(request, arrival))?;
+    Some((question, client))
+}
+
 /// The largest reply for this client.
-fn limit(request: &Request, transport: Transport) -> usize {
-    match transport {
+fn limit(request: &Request, arrival: Arrival) -> usize {
+    match arrival.transport {
         Transport::Udp => usize::from(request.udp_limit()),
         Transport::Tcp => usize::from(u16::MAX),
     }

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::service::{Action, Service};
+use super::service::{Action, Arrival, Service};
 use crate::metrics::label::Transport;
 
 /// How long a connection may stay without a complete query, or a client without taking a reply.
@@ -62,7 +62,8 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, shutdown: Ca
             break;
         };
         patience = IDLE;
-        match service.handle(&message, Transport::Tcp) {
+        let arrival = Arrival::by(Transport::Tcp);
+        match service.handle(&message, arrival) {
             // A peer that does not speak DNS is not worth a connection.
             Action::Ignore => break,
             Action::Reply(reply) => {
@@ -70,7 +71,7 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, shutdown: Ca
                     break;
                 }
             }
-            Action::Forward(request) => {
+            Action::Wait(pending) => {
                 // With too many waiting, reading stops until one is done: the client feels it.
                 let Ok(permit) = Arc::clone(&waiting).acquire_owned().await else {
                     break;
@@ -78,7 +79,7 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, shutdown: Ca
                 let (service, writer) = (Arc::clone(&service), Arc::clone(&writer));
                 forwarded.spawn(async move {
                     let _permit = permit;
-                    if let Some(reply) = service.forward(&message, request, Transport::Tcp).await {
+                    if let Some(reply) = service.resolve(&message, pending, arrival).await {
                         let _ = write(&writer, &reply).await;
                     }
                 });

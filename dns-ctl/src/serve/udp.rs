@@ -46,6 +46,9 @@ struct Local {
 
 impl Socket {
     /// Binds `address`; a wildcard IPv6 address takes IPv6 only, so that both families can be bound.
+    ///
+    /// Sockets of this process at one address share it: the kernel gives all datagrams of one client's
+    /// port to the same of them (`SO_REUSEPORT`).
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = socket2::Socket::new(
             Domain::for_address(address),
@@ -58,6 +61,7 @@ impl Socket {
             socket.set_only_v6(true)?;
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
+        socket.set_reuse_port(true)?;
         // Only a wish: the kernel keeps to net.core.rmem_max.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         socket.set_nonblocking(true)?;

@@ -7,13 +7,34 @@ use std::{
 };
 
 use resolv_conf::ScopedIp;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::zone::name::{Domain, NameError};
 
 /// The port of DNS (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
+/// The port of DNS over TLS (RFC 7858, section 3.1).
+const TLS_PORT: u16 = 853;
+/// What an upstream that is asked over TLS begins with.
+const TLS_SCHEME: &str = "tls://";
 
-/// A DNS server that queries are passed on to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream(SocketAddr);
+/// A DNS server that is asked for names outside the cluster.
+///
+/// Its text is `[tls://]ADDR[:PORT][#NAME]`, with the name for which a certificate has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    address: SocketAddr,
+    transport: Transport,
+}
+
+/// How an upstream is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Transport {
+    /// Over UDP, and over TCP what does not fit.
+    Plain,
+    /// Over TLS (RFC 7858), with a certificate for this name or address.
+    Tls(ServerName<'static>),
+}
 
 /// Why a text or an address is no upstream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +42,21 @@ pub enum UpstreamError {
     /// The text is not an address.
     #[error(
         "`{0}` is not an upstream: write an IP address with an optional port, such as 10.0.0.53, \
-         10.0.0.53:5353 or [2001:db8::53]:53 (a name can't be used, since this server resolves names)"
+         10.0.0.53:5353, [2001:db8::53]:53 or tls://10.0.0.53#dns.example (a name can't be used in \
+         place of the address, since this server resolves names)"
     )]
     Syntax(String),
+    /// What stands behind `#` is not a name that a certificate could be for.
+    #[error(
+        "`{0}` is not an upstream: write the name in its certificate behind the #, such as dns.example"
+    )]
+    ServerName(String),
+    /// A name is given, but no certificate will be seen.
+    #[error(
+        "`{0}` is not an upstream: a name behind # is what a certificate is checked against, and only \
+         tls:// has one; write tls://{0}, or leave the name out"
+    )]
+    NameWithoutTls(String),
     /// Queries can't be sent to this address.
     #[error("`{0}` is not an upstream: no query can be sent to this address")]
     Unusable(String),
@@ -34,10 +67,62 @@ pub enum UpstreamError {
     )]
     OwnAddress {
         /// The upstream asked for.
-        upstream: Upstream,
+        upstream: Box<Upstream>,
         /// The listen address it meets.
         listen: SocketAddr,
     },
+}
+
+/// A domain whose names are asked at servers of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StubDomain {
+    /// The domain.
+    pub domain: Domain,
+    /// Its servers, the first one preferred; never empty.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// Which servers are asked for which names outside the cluster domains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// Domains with servers of their own; for a name in several of them the longest one counts.
+    pub stubs: Vec<StubDomain>,
+    /// The servers for all other names, the first one preferred.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// Why a text is not a stub domain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StubDomainError {
+    /// The parts are not there.
+    #[error(
+        "`{0}` is not a stub domain: write a domain and its servers, as acme.local=10.0.0.1:53,10.0.0.2"
+    )]
+    Syntax(String),
+    /// The domain is not a name.
+    #[error(transparent)]
+    Domain(#[from] NameError),
+    /// One of the servers is not an upstream.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl FromStr for StubDomain {
+    type Err = StubDomainError;
+
+    fn from_str(text: &str) -> Result<Self, StubDomainError> {
+        let (domain, upstreams) = text
+            .split_once('=')
+            .filter(|(_, upstreams)| !upstreams.is_empty())
+            .ok_or_else(|| StubDomainError::Syntax(text.to_owned()))?;
+        Ok(Self {
+            domain: domain.parse()?,
+            upstreams: upstreams
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// What a resolv.conf says about upstreams.
@@ -52,40 +137,94 @@ pub struct ResolvConf {
 impl Upstream {
     /// Address and port.
     #[must_use]
-    pub const fn address(self) -> SocketAddr {
-        self.0
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    fn new(address: SocketAddr, text: &str) -> Result<Self, UpstreamError> {
-        if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 {
-            return Err(UpstreamError::Unusable(text.to_owned()));
+    /// What its certificate has to be for; `None` if it is asked over UDP and TCP.
+    #[must_use]
+    pub const fn server_name(&self) -> Option<&ServerName<'static>> {
+        match &self.transport {
+            Transport::Plain => None,
+            Transport::Tls(name) => Some(name),
         }
-        Ok(Self(address))
     }
+
+    fn plain(address: SocketAddr, text: &str) -> Result<Self, UpstreamError> {
+        check_usable(address, text)?;
+        Ok(Self {
+            address,
+            transport: Transport::Plain,
+        })
+    }
+
+    fn tls(address: SocketAddr, name: Option<&str>, text: &str) -> Result<Self, UpstreamError> {
+        check_usable(address, text)?;
+        let name = match name {
+            None => ServerName::from(address.ip()),
+            Some(name) => ServerName::try_from(name.to_owned())
+                .map_err(|_| UpstreamError::ServerName(text.to_owned()))?,
+        };
+        Ok(Self {
+            address,
+            transport: Transport::Tls(name),
+        })
+    }
+}
+
+fn check_usable(address: SocketAddr, text: &str) -> Result<(), UpstreamError> {
+    if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 {
+        return Err(UpstreamError::Unusable(text.to_owned()));
+    }
+    Ok(())
 }
 
 impl FromStr for Upstream {
     type Err = UpstreamError;
 
     fn from_str(text: &str) -> Result<Self, UpstreamError> {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        let address = text
-            .parse::<SocketAddr>()
-            .or_else(|_| {
-                bare.parse::<IpAddr>()
-                    .map(|ip| SocketAddr::new(ip, DNS_PORT))
-            })
-            .map_err(|_| UpstreamError::Syntax(text.to_owned()))?;
-        Self::new(address, text)
+        let (is_tls, rest) = match text.strip_prefix(TLS_SCHEME) {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (address, name) = match rest.split_once('#') {
+            Some((address, name)) => (address, Some(name)),
+            None => (rest, None),
+        };
+        let port = if is_tls { TLS_PORT } else { DNS_PORT };
+        let address =
+            parse_address(address, port).ok_or_else(|| UpstreamError::Syntax(text.to_owned()))?;
+        match (is_tls, name) {
+            (true, name) => Self::tls(address, name, text),
+            (false, None) => Self::plain(address, text),
+            (false, Some(_)) => Err(UpstreamError::NameWithoutTls(text.to_owned())),
+        }
     }
+}
+
+/// An address with a port, or with `port` if it has none.
+fn parse_address(text: &str, port: u16) -> Option<SocketAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    text.parse()
+        .or_else(|_| bare.parse::<IpAddr>().map(|ip| (ip, port).into()))
+        .ok()
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.transport {
+            Transport::Plain => self.address.fmt(f),
+            Transport::Tls(name) => {
+                write!(f, "{TLS_SCHEME}{}", self.address)?;
+                if *name == ServerName::from(self.address.ip()) {
+                    return Ok(());
+                }
+                write!(f, "#{}", name.to_str())
+            }
+        }
     }
 }
 
@@ -104,7 +243,7 @@ pub fn upstreams(resolv_conf: &str) -> ResolvConf {
         let text = server.to_string();
         match scoped_address(&server)
             .ok_or_else(|| UpstreamError::Unusable(text.clone()))
-            .and_then(|address| Upstream::new(address, &text))
+            .and_then(|address| Upstream::plain(address, &text))
         {
             Ok(upstream) if !found.upstreams.contains(&upstream) => found.upstreams.push(upstream),
             Ok(_) => {}
@@ -122,20 +261,34 @@ pub fn check_not_own(
     listen: &[SocketAddr],
     is_local: impl Fn(IpAddr) -> bool,
 ) -> Result<(), UpstreamError> {
-    for &upstream in upstreams {
-        let address = upstream.address();
-        let own = listen.iter().find(|listen| {
-            listen.port() == address.port()
-                && (listen.ip() == address.ip()
-                    || (listen.ip().is_unspecified()
-                        && listen.is_ipv4() == address.is_ipv4()
-                        && (address.ip().is_loopback() || is_local(address.ip()))))
-        });
+    for upstream in upstreams {
+        let own = listen
+            .iter()
+            .find(|own| leads_to(upstream, **own, &is_local));
         if let Some(&listen) = own {
-            return Err(UpstreamError::OwnAddress { upstream, listen });
+            return Err(UpstreamError::OwnAddress {
+                upstream: Box::new(upstream.clone()),
+                listen,
+            });
         }
     }
     Ok(())
+}
+
+/// Whether what is sent to `upstream` comes in at the listen address `own`.
+///
+/// `is_local` says whether an address belongs to this host, which matters for wildcard listeners.
+pub(super) fn leads_to(
+    upstream: &Upstream,
+    own: SocketAddr,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> bool {
+    let address = upstream.address();
+    own.port() == address.port()
+        && (own.ip() == address.ip()
+            || (own.ip().is_unspecified()
+                && own.is_ipv4() == address.is_ipv4()
+                && (address.ip().is_loopback() || is_local(address.ip()))))
 }
 
 /// The address with its scope; `None` if the scope is an interface's name and not its number.
@@ -151,89 +304,4 @@ fn scoped_address(server: &ScopedIp) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn upstream(text: &str) -> Upstream {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn addresses_with_and_without_port() {
-        for (text, address) in [
-            ("10.0.0.1", "10.0.0.1:53"),
-            ("10.0.0.1:5353", "10.0.0.1:5353"),
-            ("[::1]:54", "[::1]:54"),
-            ("[::1]", "[::1]:53"),
-            ("2001:db8::1", "[2001:db8::1]:53"),
-        ] {
-            assert_eq!(upstream(text).to_string(), address, "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_refused_with_the_form_wanted() {
-        for text in [
-            "",
-            "dns.google",
-            "10.0.0.1:",
-            "10.0.0",
-            "1.2.3.4:99999",
-            "[::1",
-            "a:53",
-        ] {
-            let error = text.parse::<Upstream>().unwrap_err();
-            assert_eq!(error, UpstreamError::Syntax(text.to_owned()));
-            assert!(error.to_string().contains("10.0.0.53:5353"));
-        }
-        for text in ["0.0.0.0", "[::]:53", "10.0.0.1:0", "224.0.0.251"] {
-            let error = text.parse::<Upstream>().unwrap_err();
-            assert_eq!(error, UpstreamError::Unusable(text.to_owned()));
-        }
-    }
-
-    #[test]
-    fn resolv_conf_keeps_order_and_tells_what_it_leaves_out() {
-        let found = upstreams(
-            "# made by hand\nsearch example.com\nnameserver 10.0.0.2\nnameserver 10.0.0.1\n\
-             nameserver 10.0.0.2\nnameserver fe80::1%eth0\nnameserver fe80::1%3\n\
-             nameserver nonsense\noptions ndots:5 edns0 no-such-option\n",
-        );
-        let addresses: Vec<_> = found.upstreams.iter().map(ToString::to_string).collect();
-        assert_eq!(addresses, ["10.0.0.2:53", "10.0.0.1:53", "[fe80::1%3]:53"]);
-        assert!(
-            found
-                .ignored
-                .iter()
-                .any(|line| line.contains("fe80::1%eth0")),
-            "{found:?}"
-        );
-        assert!(found.ignored.len() >= 2, "{found:?}");
-        assert_eq!(upstreams("").upstreams, []);
-    }
-
-    #[test]
-    fn an_upstream_must_not_be_this_server() {
-        let local: IpAddr = "192.0.2.7".parse().unwrap();
-        for (upstream_text, listen, own) in [
-            ("10.0.0.1", "10.0.0.1:53", true),
-            ("10.0.0.1:5353", "10.0.0.1:53", false),
-            ("10.0.0.2", "10.0.0.1:53", false),
-            ("127.0.0.1", "0.0.0.0:53", true),
-            ("192.0.2.7", "0.0.0.0:53", true),
-            ("192.0.2.8", "0.0.0.0:53", false),
-            ("::1", "0.0.0.0:53", false),
-            ("::1", "[::]:53", true),
-        ] {
-            let result = check_not_own(
-                &[upstream("198.51.100.1"), upstream(upstream_text)],
-                &[listen.parse().unwrap()],
-                |address| address == local,
-            );
-            assert_eq!(result.is_err(), own, "{upstream_text} at {listen}");
-            if let Err(error) = result {
-                assert!(error.to_string().contains(listen), "{error}");
-            }
-        }
-    }
-}
+mod tests;

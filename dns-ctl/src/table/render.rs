@@ -37,7 +37,7 @@ impl Rendering<'_> {
             .node(name)
             .and_then(|node| node.records.as_ref())
             // The kernel holds one address; names with more are answered by the server.
-            .and_then(|records| match records.a.as_slice() {
+            .and_then(|records| match &*records.a {
                 [address] => Some(address.octets()),
                 _ => None,
             });

@@ -3,16 +3,23 @@
 //! Nothing in this module opens a socket, a map or a watch. A [`Zone`] is an immutable snapshot that
 //! is cheap to clone; [`store::Store`] makes the next one from events.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod label;
+mod listing;
 pub mod name;
 pub mod object;
+mod policy;
+pub mod records;
+pub mod service;
 pub mod store;
+mod tree;
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use name::RelativeName;
+pub use policy::{EndpointNames, PodNames, Policy};
+use records::Records;
 
 /// Version of the Kubernetes DNS specification that `dns-version.<domain>` states.
 pub const SCHEMA_VERSION: &str = "1.1.0";
@@ -23,6 +30,8 @@ pub const SCHEMA_VERSION: &str = "1.1.0";
 #[derive(Clone, Debug, Default)]
 pub struct Zone {
     nodes: imbl::HashMap<RelativeName, Arc<Node>>,
+    pointers: imbl::HashMap<IpAddr, Arc<Pointers>>,
+    pods: PodNames,
     dns_addresses: Arc<[IpAddr]>,
     synced: bool,
 }
@@ -36,66 +45,27 @@ pub struct Node {
     pub children: u32,
 }
 
-/// The records that an owner name has of its own.
+/// The names that an address points back to; sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Records {
-    /// IPv4 addresses.
-    pub a: Vec<Ipv4Addr>,
-    /// IPv6 addresses.
-    pub aaaa: Vec<Ipv6Addr>,
-    /// How much of the name's data is in `a` and `aaaa`.
-    pub scope: Scope,
+pub struct Pointers {
+    /// Of Services with this ClusterIP: a cluster has no more than one.
+    pub services: Vec<RelativeName>,
+    /// Of endpoints.
+    pub endpoints: Vec<RelativeName>,
 }
 
-/// How much of a name's data the zone holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// Every record of the name is known, and no name exists below it but those in the zone.
-    #[default]
-    Whole,
-    /// The addresses are known; other types, and the names below, are not.
-    Addresses,
-    /// The name exists, but none of its data is known.
-    Existence,
-}
-
-/// The record types that the zone tells apart; every other type is [`RecordKind::Other`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind {
-    /// IPv4 address.
-    A,
-    /// IPv6 address.
-    Aaaa,
-    /// Start of authority.
-    Soa,
-    /// Name server.
-    Ns,
-    /// Text.
-    Txt,
-    /// Service location.
-    Srv,
-    /// Any other type.
-    Other,
-}
-
-/// What a query finds in the zone.
+/// What a name is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'z> {
-    /// IPv4 addresses of the name, never empty.
-    A(&'z [Ipv4Addr]),
-    /// IPv6 addresses of the name, never empty.
-    Aaaa(&'z [Ipv6Addr]),
-    /// The zone's start of authority.
-    Soa,
-    /// The zone's name server.
-    Ns,
-    /// The version of the DNS schema.
+    /// The zone's apex.
+    Apex,
+    /// The name that tells the version of the DNS schema.
     SchemaVersion,
-    /// The name exists and has no record of this type.
-    NoData,
+    /// A name with these records, or with none.
+    Records(Cow<'z, Records>),
     /// The name does not exist.
     NoSuchName,
-    /// The zone can't tell: not all objects are listed yet, or the data is of a kind it does not hold.
+    /// The zone can't tell: not all objects are listed yet.
     Unknown,
 }
 
@@ -112,66 +82,60 @@ impl Zone {
         &self.dns_addresses
     }
 
-    /// The node at `name`, if the name exists.
+    /// The node at `name`, if the zone holds one; names that follow from a rule have none.
     #[must_use]
     pub fn node(&self, name: &RelativeName) -> Option<&Node> {
         self.nodes.get(name).map(AsRef::as_ref)
     }
 
-    /// Every name of the zone with its node, in no order.
+    /// Every node of the zone with its name, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = (&RelativeName, &Node)> {
         self.nodes.iter().map(|(name, node)| (name, node.as_ref()))
     }
 
-    /// What a query for `kind` at `name` finds.
+    /// The names that `address` points back to: a ClusterIP's Service, else endpoints.
     #[must_use]
-    pub fn find(&self, name: &RelativeName, kind: RecordKind) -> Found<'_> {
+    pub fn pointers(&self, address: IpAddr) -> &[RelativeName] {
+        let Some(pointers) = self.pointers.get(&address) else {
+            return &[];
+        };
+        if pointers.services.is_empty() {
+            &pointers.endpoints
+        } else {
+            &pointers.services
+        }
+    }
+
+    /// What `name` is.
+    #[must_use]
+    pub fn find(&self, name: &RelativeName) -> Found<'_> {
         if name.is_apex() {
-            return match kind {
-                RecordKind::Soa => Found::Soa,
-                RecordKind::Ns => Found::Ns,
-                _ => Found::NoData,
-            };
+            return Found::Apex;
         }
         if name.is_schema_version() {
-            return match kind {
-                RecordKind::Txt => Found::SchemaVersion,
-                _ => Found::NoData,
-            };
+            return Found::SchemaVersion;
         }
-        match self.node(name) {
-            Some(node) => self.find_at(node, kind),
-            None if !self.synced || self.below_partly_known(name) => Found::Unknown,
-            None => Found::NoSuchName,
+        if let Some(node) = self.node(name) {
+            let records = node.records.as_ref();
+            return Found::Records(records.map_or_else(Cow::default, Cow::Borrowed));
         }
-    }
-
-    fn find_at<'z>(&self, node: &'z Node, kind: RecordKind) -> Found<'z> {
-        let Some(records) = &node.records else {
-            return Found::NoData;
-        };
-        match (kind, records.scope) {
-            (_, Scope::Existence) | (RecordKind::Srv, Scope::Addresses) => Found::Unknown,
-            (RecordKind::A, _) if !records.a.is_empty() => Found::A(&records.a),
-            (RecordKind::Aaaa, _) if !records.aaaa.is_empty() => Found::Aaaa(&records.aaaa),
-            // Before the first sync a Service may still gain what an early event did not show.
-            _ if !self.synced => Found::Unknown,
-            _ => Found::NoData,
+        match self.pod_by_rule(name) {
+            Some(records) => Found::Records(Cow::Owned(records)),
+            None if self.synced => Found::NoSuchName,
+            None => Found::Unknown,
         }
     }
 
-    /// Whether the nearest existing ancestor may have names below it that the zone does not hold.
-    fn below_partly_known(&self, name: &RelativeName) -> bool {
-        let mut ancestor = name.parent();
-        while let Some(name) = ancestor {
-            if let Some(node) = self.node(&name) {
-                return node
-                    .records
-                    .as_ref()
-                    .is_some_and(|records| records.scope != Scope::Whole);
-            }
-            ancestor = name.parent();
+    /// The address that the name of a pod states, where any such name exists.
+    fn pod_by_rule(&self, name: &RelativeName) -> Option<Records> {
+        if self.pods != PodNames::Insecure {
+            return None;
         }
-        false
+        let namespace = name.parent()?;
+        if !namespace.is_pod_namespace() || self.node(&namespace).is_none() {
+            return None;
+        }
+        let address = label::to_address(name.first_label()?)?;
+        Some(Records::of_addresses([address]))
     }
 }

@@ -35,7 +35,7 @@ pub enum NameError {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RelativeName(Arc<[u8]>);
 
-/// A domain that the zone is served under, such as `cluster.local`.
+/// A whole name without its root label: a domain such as `cluster.local`, or what an alias stands for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Domain(Arc<[u8]>);
 
@@ -56,6 +56,11 @@ impl RelativeName {
         Self::from_labels(&[namespace, "svc"])
     }
 
+    /// `<namespace>.pod`.
+    pub fn pods(namespace: &str) -> Result<Self, NameError> {
+        Self::from_labels(&[namespace, "pod"])
+    }
+
     /// The name made of `labels`, the leftmost first.
     pub fn from_labels(labels: &[&str]) -> Result<Self, NameError> {
         let mut wire = Vec::with_capacity(64);
@@ -63,6 +68,15 @@ impl RelativeName {
             push_label(&mut wire, label, || labels.join("."))?;
         }
         check_length(&wire, || labels.join("."))?;
+        Ok(Self(wire.into()))
+    }
+
+    /// The name with `label` before it.
+    pub fn child(&self, label: &str) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(self.0.len() + label.len() + 1);
+        push_label(&mut wire, label, || format!("{label}.{self}"))?;
+        wire.extend_from_slice(&self.0);
+        check_length(&wire, || format!("{label}.{self}"))?;
         Ok(Self(wire.into()))
     }
 
@@ -85,10 +99,24 @@ impl RelativeName {
         self.0.is_empty()
     }
 
+    /// Whether this is `<namespace>.pod`.
+    #[must_use]
+    pub fn is_pod_namespace(&self) -> bool {
+        let rest = self.first_label().map(|first| &self.0[1 + first.len()..]);
+        rest == Some(b"\x03pod")
+    }
+
     /// Whether this is `dns-version`, where the schema's version is told.
     #[must_use]
     pub fn is_schema_version(&self) -> bool {
         &*self.0 == b"\x0bdns-version"
+    }
+
+    /// The leftmost label, lower-case; `None` at the apex.
+    #[must_use]
+    pub fn first_label(&self) -> Option<&[u8]> {
+        let (&length, rest) = self.0.split_first()?;
+        rest.get(..usize::from(length))
     }
 
     /// The name without its leftmost label; `None` at the apex.

@@ -1,6 +1,8 @@
 //! The Kubernetes objects that DNS needs, trimmed to what DNS needs of them, and their events.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, time::Instant};
+
+use super::name::Domain;
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +20,8 @@ pub struct Service {
     pub key: ObjectKey,
     /// How the Service is reached.
     pub reach: Reach,
+    /// `spec.ports`; a headless Service's SRV records come from its endpoints instead.
+    pub ports: Box<[Port]>,
     /// Whether this is the cluster's DNS: labelled `k8s-app=kube-dns` in `kube-system`.
     pub is_dns: bool,
 }
@@ -26,13 +30,57 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Through its ClusterIPs, one per family; the types `NodePort` and `LoadBalancer` have them too.
-    ClusterIps(Vec<IpAddr>),
+    ClusterIps(Box<[IpAddr]>),
     /// Through its endpoints: `clusterIP: None`.
     Headless,
     /// Through another name: type `ExternalName`.
-    ExternalName,
+    ExternalName(Domain),
     /// Not yet: the API server has not given it an address.
     Pending,
+}
+
+/// A port of a Service or of an EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port {
+    /// The port's name; empty if it has none.
+    pub name: Box<str>,
+    /// The protocol above IP.
+    pub protocol: Protocol,
+    /// The number; ports of an EndpointSlice without a number are left out.
+    pub number: u16,
+}
+
+/// The protocol of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Also where none is given.
+    Tcp,
+    /// Datagrams.
+    Udp,
+    /// Streams of messages (RFC 9260).
+    Sctp,
+}
+
+/// An EndpointSlice (`discovery.k8s.io/v1`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// The Service it belongs to, in the same namespace (label `kubernetes.io/service-name`).
+    pub service: Box<str>,
+    /// The endpoints that are ready: `conditions.ready` is true or absent.
+    pub endpoints: Box<[Endpoint]>,
+    /// The ports of every endpoint; empty if the slice has none.
+    pub ports: Box<[Port]>,
+}
+
+/// One endpoint of an EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its addresses, of the slice's one family.
+    pub addresses: Box<[IpAddr]>,
+    /// `hostname`, if it is a valid label.
+    pub hostname: Option<Box<str>>,
 }
 
 /// A Namespace (`core/v1`).
@@ -42,6 +90,15 @@ pub struct Namespace {
     pub key: ObjectKey,
 }
 
+/// A Pod (`core/v1`) that has addresses and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// `status.podIPs`.
+    pub addresses: Box<[IpAddr]>,
+}
+
 /// What a source, the API server or a folder of manifests, says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -49,6 +106,37 @@ pub enum Event {
     Service(Change<Service>),
     /// To a Namespace.
     Namespace(Change<Namespace>),
+    /// To an EndpointSlice of this list.
+    EndpointSlice(SliceList, Change<EndpointSlice>),
+    /// To a Pod.
+    Pod(Change<Pod>),
+}
+
+/// An event and when it came, for telling how long it takes to have effect.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// What has happened.
+    pub event: Event,
+    /// When this process learnt of it.
+    pub at: Instant,
+}
+
+impl From<Event> for Arrived {
+    fn from(event: Event) -> Self {
+        let at = Instant::now();
+        Self { event, at }
+    }
+}
+
+/// The lists in which EndpointSlices come; a slice whose labels change moves from one to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SliceList {
+    /// All slices of the cluster.
+    All,
+    /// Those labelled `service.kubernetes.io/headless`.
+    Headless,
+    /// Those without that label that Kubernetes' own controller does not manage: mirrored or hand-made.
+    Foreign,
 }
 
 /// A step in the life of a list-and-watch, in the order `Init InitApply* InitDone (Apply | Delete)*`.
@@ -75,6 +163,38 @@ impl ObjectKey {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+impl EndpointSlice {
+    /// The key of the Service that the slice belongs to.
+    #[must_use]
+    pub fn service_key(&self) -> ObjectKey {
+        ObjectKey {
+            namespace: self.key.namespace.clone(),
+            name: self.service.clone(),
+        }
+    }
+}
+
+impl Protocol {
+    /// The protocol as SRV owner names write it, without the underscore (RFC 2782).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
         }
     }
 }

@@ -1,70 +1,77 @@
 //! Makes zones from events: the one owner of what the sources have said.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
     sync::Arc,
 };
 
 use super::{
-    Node, Records, Scope, Zone,
-    name::{NameError, RelativeName},
-    object::{Change, Event, Namespace, ObjectKey, Reach, Service},
+    Zone, label,
+    listing::{Listing, Replacement},
+    name::RelativeName,
+    object::{EndpointSlice, Event, Namespace, ObjectKey, Pod, Reach, Service, SliceList},
+    policy::{PodNames, Policy},
+    records::Records,
+    service::{Names, Pointer, names},
 };
 
 /// Takes events and holds the zone they lead to.
+///
+/// No two objects give records to one name, except Pods that share an address. So a name's records
+/// are those of the one Service, Namespace or address it belongs to, whatever came first.
 #[derive(Debug)]
 pub struct Store {
+    policy: Policy,
     zone: Zone,
     services: Listing<Service>,
     namespaces: Listing<Namespace>,
+    slices: Vec<(SliceList, Listing<EndpointSlice>)>,
+    pods: Listing<Pod>,
+    /// The Services of each namespace, whether it exists or not.
+    members: HashMap<Box<str>, HashSet<ObjectKey>>,
+    /// The EndpointSlices of each Service, whether it exists or not.
+    slices_of: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// How many Pods have an address, by namespace.
+    pod_addresses: HashMap<Box<str>, BTreeMap<IpAddr, u32>>,
+    /// What each Service has in the zone.
+    given: HashMap<ObjectKey, Given>,
     touched: HashSet<RelativeName>,
-    refused: Vec<NameError>,
 }
 
-/// The objects of one kind: those that hold, and those of a list that is still being read.
+/// What a Service has in the zone, to be taken away again.
 #[derive(Debug)]
-struct Listing<T> {
-    live: HashMap<ObjectKey, T>,
-    staged: Option<HashMap<ObjectKey, T>>,
-    listed: bool,
-}
-
-/// An object and what becomes of it: (key, what it was, what it is).
-type Replacement<T> = (Option<T>, Option<T>);
-
-trait Keyed {
-    fn key(&self) -> &ObjectKey;
-}
-
-impl Keyed for Service {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-}
-
-impl Keyed for Namespace {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
+struct Given {
+    owners: Box<[RelativeName]>,
+    pointers: Box<[Pointer]>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self::new()
+        Self::new(Policy::default())
     }
 }
 
 impl Store {
     /// A store that knows of no object; its zone is not synced.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(policy: Policy) -> Self {
+        let slices = policy.slice_lists().iter();
         let mut store = Self {
-            zone: Zone::default(),
+            slices: slices.map(|&list| (list, Listing::default())).collect(),
+            zone: Zone {
+                pods: policy.pods,
+                ..Zone::default()
+            },
+            policy,
             services: Listing::default(),
             namespaces: Listing::default(),
+            pods: Listing::default(),
+            members: HashMap::new(),
+            slices_of: HashMap::new(),
+            pod_addresses: HashMap::new(),
+            given: HashMap::new(),
             touched: HashSet::new(),
-            refused: Vec::new(),
         };
         // These exist in every cluster (DNS specification 1.1.0), with or without Services.
         for label in ["svc", "pod"] {
@@ -86,66 +93,232 @@ impl Store {
         std::mem::take(&mut self.touched)
     }
 
-    /// The objects left out since the last call because they have no valid name.
-    pub fn take_refused(&mut self) -> Vec<NameError> {
-        std::mem::take(&mut self.refused)
-    }
-
     /// Number of Services known.
     #[must_use]
     pub fn services(&self) -> usize {
-        self.services.live.len()
+        self.services.live().len()
     }
 
     /// Applies one event. A list takes effect as a whole, at its `InitDone`.
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Service(change) => {
-                for (old, new) in self.services.apply(change) {
-                    self.replace_service(old.as_ref(), new.as_ref());
-                }
+                let replaced = self.services.apply(change);
+                self.replace_services(replaced);
             }
             Event::Namespace(change) => {
-                for (old, new) in self.namespaces.apply(change) {
-                    self.replace_namespace(old.as_ref(), new.as_ref());
-                }
+                let replaced = self.namespaces.apply(change);
+                self.replace_namespaces(replaced);
+            }
+            Event::EndpointSlice(list, change) => {
+                let listing = self.slices.iter_mut().find(|(own, _)| *own == list);
+                // A list that the policy does not ask for has no say.
+                let replaced = listing.map(|(_, listing)| listing.apply(change));
+                self.replace_slices(replaced.unwrap_or_default());
+            }
+            Event::Pod(change) => {
+                let replaced = self.pods.apply(change);
+                self.replace_pods(replaced);
             }
         }
-        self.zone.synced = self.services.listed && self.namespaces.listed;
+        self.zone.synced = self.services.listed()
+            && self.namespaces.listed()
+            && self.slices.iter().all(|(_, listing)| listing.listed())
+            && (self.policy.pods != PodNames::Verified || self.pods.listed());
     }
 
-    fn replace_service(&mut self, old: Option<&Service>, new: Option<&Service>) {
-        // A Service's name never changes under its key, so one of the two gives it.
-        let Some(key) = new.or(old).map(|service| &service.key) else {
-            return;
-        };
-        match RelativeName::service(&key.namespace, &key.name) {
-            Ok(name) => self.set(name, new.map(|service| records(&service.reach))),
-            Err(error) => self.refused.push(error),
+    fn replace_services(&mut self, replaced: Vec<Replacement<Service>>) {
+        let mut dns_changes = false;
+        for (old, new) in replaced {
+            dns_changes |= [&old, &new].into_iter().flatten().any(|it| it.is_dns);
+            let exists = new.is_some();
+            let Some(Service { key, .. }) = new.or(old) else {
+                continue;
+            };
+            let members = self.members.entry(key.namespace.clone()).or_default();
+            if exists {
+                members.insert(key.clone());
+            } else {
+                members.remove(&key);
+                if members.is_empty() {
+                    self.members.remove(&key.namespace);
+                }
+            }
+            self.render(&key);
         }
-        if [old, new]
-            .into_iter()
-            .flatten()
-            .any(|service| service.is_dns)
-        {
+        if dns_changes {
             self.gather_dns_addresses();
         }
     }
 
-    fn replace_namespace(&mut self, old: Option<&Namespace>, new: Option<&Namespace>) {
-        let Some(key) = new.or(old).map(|namespace| &namespace.key) else {
-            return;
+    fn replace_namespaces(&mut self, replaced: Vec<Replacement<Namespace>>) {
+        for (old, new) in replaced {
+            let Some(Namespace { key }) = new.or(old) else {
+                continue;
+            };
+            let namespace = &key.name;
+            let served = self.serves(namespace);
+            let records = || served.then(Records::default);
+            if let Ok(name) = RelativeName::namespace(namespace) {
+                self.set(name, records());
+            }
+            if self.policy.pods != PodNames::Disabled
+                && let Ok(name) = RelativeName::pods(namespace)
+            {
+                self.set(name, records());
+            }
+            let members = self.members.get(namespace).cloned().unwrap_or_default();
+            for service in members {
+                self.render(&service);
+            }
+            let pods = self.pod_addresses.get(namespace);
+            let addresses: Vec<_> = pods.into_iter().flat_map(BTreeMap::keys).copied().collect();
+            for address in addresses {
+                self.set_pod(namespace, address);
+            }
+        }
+    }
+
+    fn replace_slices(&mut self, replaced: Vec<Replacement<EndpointSlice>>) {
+        let mut changed = BTreeSet::new();
+        for (old, new) in replaced {
+            if let Some(old) = old {
+                let service = old.service_key();
+                // The slice may still be in the other list, or come back as another Service's.
+                if !self
+                    .find_slice(&old.key)
+                    .any(|slice| slice.service_key() == service)
+                    && let Some(slices) = self.slices_of.get_mut(&service)
+                {
+                    slices.remove(&old.key);
+                    if slices.is_empty() {
+                        self.slices_of.remove(&service);
+                    }
+                }
+                changed.insert(service);
+            }
+            if let Some(new) = new {
+                let service = new.service_key();
+                let slices = self.slices_of.entry(service.clone()).or_default();
+                slices.insert(new.key);
+                changed.insert(service);
+            }
+        }
+        for service in changed {
+            self.render(&service);
+        }
+    }
+
+    fn replace_pods(&mut self, replaced: Vec<Replacement<Pod>>) {
+        for (old, new) in replaced {
+            let Some(key) = old.as_ref().or(new.as_ref()).map(|pod| &pod.key) else {
+                continue;
+            };
+            let namespace = key.namespace.clone();
+            let mut addresses = BTreeSet::new();
+            let counts = self.pod_addresses.entry(namespace.clone()).or_default();
+            for &address in new.iter().flat_map(|pod| &pod.addresses) {
+                *counts.entry(address).or_default() += 1;
+                addresses.insert(address);
+            }
+            for &address in old.iter().flat_map(|pod| &pod.addresses) {
+                if let Some(count) = counts.get_mut(&address) {
+                    *count -= 1;
+                    if *count == 0 {
+                        counts.remove(&address);
+                    }
+                }
+                addresses.insert(address);
+            }
+            if counts.is_empty() {
+                self.pod_addresses.remove(&namespace);
+            }
+            for address in addresses {
+                self.set_pod(&namespace, address);
+            }
+        }
+    }
+
+    /// Whether the names of a namespace are served: it exists, and the policy does not leave it out.
+    fn serves(&self, namespace: &str) -> bool {
+        let only = self.policy.namespaces.as_ref();
+        only.is_none_or(|only| only.contains(namespace))
+            && self
+                .namespaces
+                .live()
+                .contains_key(&ObjectKey::new("", namespace))
+    }
+
+    fn find_slice(&self, key: &ObjectKey) -> impl Iterator<Item = &EndpointSlice> {
+        self.slices
+            .iter()
+            .filter_map(move |(_, listing)| listing.live().get(key))
+    }
+
+    /// Brings the names of one Service up to date.
+    fn render(&mut self, key: &ObjectKey) {
+        let service = self.services.live().get(key);
+        let new = match service.filter(|_| self.serves(&key.namespace)) {
+            Some(service) => {
+                let slices = self.slices_of.get(key).into_iter().flatten();
+                // A slice that moves from one list to the other is for a moment in both.
+                let slices: Vec<_> = slices
+                    .filter_map(|slice| {
+                        self.find_slice(slice)
+                            .find(|slice| slice.service == key.name)
+                    })
+                    .collect();
+                names(service, &slices, &self.policy)
+            }
+            None => Names::default(),
         };
-        match RelativeName::namespace(&key.name) {
-            Ok(name) => self.set(name, new.map(|_| Records::default())),
-            Err(error) => self.refused.push(error),
+        let old = self.given.remove(key);
+        let given = Given {
+            owners: new.owners.keys().cloned().collect(),
+            pointers: new.pointers.clone().into(),
+        };
+        let Given { owners, pointers } = old.unwrap_or(Given {
+            owners: Box::default(),
+            pointers: Box::default(),
+        });
+        for gone in &owners {
+            if !new.owners.contains_key(gone) {
+                self.set(gone.clone(), None);
+            }
+        }
+        for gone in &pointers {
+            if new.pointers.binary_search(gone).is_err() {
+                self.zone.point(gone, false);
+            }
+        }
+        for (name, records) in new.owners {
+            self.set(name, Some(records));
+        }
+        for pointer in &new.pointers {
+            self.zone.point(pointer, true);
+        }
+        if !given.owners.is_empty() {
+            self.given.insert(key.clone(), given);
+        }
+    }
+
+    /// Brings the name of one Pod's address up to date.
+    fn set_pod(&mut self, namespace: &str, address: IpAddr) {
+        let taken = self
+            .pod_addresses
+            .get(namespace)
+            .is_some_and(|addresses| addresses.contains_key(&address));
+        let exists = taken && self.serves(namespace) && self.policy.pods == PodNames::Verified;
+        let pods = RelativeName::pods(namespace);
+        if let Ok(name) = pods.and_then(|pods| pods.child(&label::of_address(address))) {
+            self.set(name, exists.then(|| Records::of_addresses([address])));
         }
     }
 
     fn gather_dns_addresses(&mut self) {
-        let mut addresses: Vec<IpAddr> = self
+        let addresses: BTreeSet<IpAddr> = self
             .services
-            .live
+            .live()
             .values()
             .filter(|service| service.is_dns)
             .filter_map(|service| match &service.reach {
@@ -155,170 +328,17 @@ impl Store {
             .flatten()
             .copied()
             .collect();
-        addresses.sort_unstable();
-        addresses.dedup();
         // The name server that the apex names, as CoreDNS calls it.
         if let Ok(name) = RelativeName::from_labels(&["ns", "dns"]) {
-            let records = address_records(&addresses, Scope::Whole);
+            let records = Records::of_addresses(addresses.iter().copied());
             self.set(name, (!addresses.is_empty()).then_some(records));
         }
-        self.zone.dns_addresses = addresses.into();
+        self.zone.dns_addresses = addresses.into_iter().collect::<Arc<[_]>>();
     }
 
-    /// Gives `name` these records, or takes its own away; keeps every ancestor in existence.
     fn set(&mut self, name: RelativeName, records: Option<Records>) {
-        if name.is_apex() {
-            return;
-        }
-        let old = self.zone.nodes.get(&name);
-        let children = old.map_or(0, |node| node.children);
-        let existed = old.is_some();
-        if old.and_then(|node| node.records.as_ref()) == records.as_ref()
-            && existed == (records.is_some() || children > 0)
-        {
-            return;
-        }
-        self.touched.insert(name.clone());
-        let exists = records.is_some() || children > 0;
-        let parent = name.parent();
-        if exists {
-            let node = Arc::new(Node { records, children });
-            self.zone.nodes.insert(name, node);
-        } else {
-            self.zone.nodes.remove(&name);
-        }
-        if let Some(parent) = parent
-            && exists != existed
-        {
-            self.count_child(parent, exists);
-        }
+        self.zone.set(name, records, &mut self.touched);
     }
-
-    fn count_child(&mut self, name: RelativeName, added: bool) {
-        if name.is_apex() {
-            return;
-        }
-        let old = self.zone.nodes.get(&name);
-        let existed = old.is_some();
-        let mut node = old.map_or_else(Node::default, |node| node.as_ref().clone());
-        node.children = if added {
-            node.children + 1
-        } else {
-            node.children.saturating_sub(1)
-        };
-        let exists = node.records.is_some() || node.children > 0;
-        let parent = name.parent();
-        if exists {
-            if !existed {
-                self.touched.insert(name.clone());
-            }
-            self.zone.nodes.insert(name, Arc::new(node));
-        } else {
-            self.touched.insert(name.clone());
-            self.zone.nodes.remove(&name);
-        }
-        if let Some(parent) = parent
-            && exists != existed
-        {
-            self.count_child(parent, exists);
-        }
-    }
-}
-
-impl<T> Default for Listing<T> {
-    fn default() -> Self {
-        Self {
-            live: HashMap::new(),
-            staged: None,
-            listed: false,
-        }
-    }
-}
-
-impl<T: Keyed + Clone + PartialEq> Listing<T> {
-    fn apply(&mut self, change: Change<T>) -> Vec<Replacement<T>> {
-        match change {
-            Change::Init => {
-                self.staged = Some(HashMap::new());
-                Vec::new()
-            }
-            Change::InitApply(object) => {
-                if let Some(staged) = &mut self.staged {
-                    staged.insert(object.key().clone(), object);
-                    Vec::new()
-                } else {
-                    self.put(object)
-                }
-            }
-            Change::InitDone => {
-                self.listed = true;
-                self.staged
-                    .take()
-                    .map_or_else(Vec::new, |new| self.become_list(new))
-            }
-            Change::Apply(object) => {
-                if let Some(staged) = &mut self.staged {
-                    staged.insert(object.key().clone(), object.clone());
-                }
-                self.put(object)
-            }
-            Change::Delete(key) => {
-                if let Some(staged) = &mut self.staged {
-                    staged.remove(&key);
-                }
-                self.live
-                    .remove(&key)
-                    .map_or_else(Vec::new, |old| vec![(Some(old), None)])
-            }
-        }
-    }
-
-    fn put(&mut self, object: T) -> Vec<Replacement<T>> {
-        let old = self.live.insert(object.key().clone(), object.clone());
-        if old.as_ref() == Some(&object) {
-            return Vec::new();
-        }
-        vec![(old, Some(object))]
-    }
-
-    /// What has changed between the old list and `new`, additions first.
-    fn become_list(&mut self, new: HashMap<ObjectKey, T>) -> Vec<Replacement<T>> {
-        let mut old = std::mem::replace(&mut self.live, new);
-        let mut changes: Vec<Replacement<T>> = self
-            .live
-            .iter()
-            .filter_map(|(key, object)| {
-                let before = old.remove(key);
-                (before.as_ref() != Some(object)).then(|| (before, Some(object.clone())))
-            })
-            .collect();
-        changes.extend(old.into_values().map(|gone| (Some(gone), None)));
-        changes
-    }
-}
-
-fn records(reach: &Reach) -> Records {
-    match reach {
-        Reach::ClusterIps(addresses) => address_records(addresses, Scope::Addresses),
-        Reach::Headless | Reach::ExternalName | Reach::Pending => Records {
-            scope: Scope::Existence,
-            ..Records::default()
-        },
-    }
-}
-
-fn address_records(addresses: &[IpAddr], scope: Scope) -> Records {
-    let mut records = Records {
-        scope,
-        ..Records::default()
-    };
-    for address in addresses {
-        match address {
-            IpAddr::V4(address) => records.a.push(*address),
-            IpAddr::V6(address) => records.aaaa.push(*address),
-        }
-    }
-    records
 }
 
 #[cfg(test)]

@@ -1,33 +1,59 @@
 //! Manifest texts as people write them, right and wrong, and what is read of them.
 
+mod kinds;
+
+use std::net::IpAddr;
+
 use super::*;
-use crate::zone::object::ObjectKey;
+use crate::zone::object::{Reach, SliceList};
+
+/// Everything, and the ConfigMap `dns`.
+fn wanted() -> Wanted {
+    Wanted {
+        slices: vec![SliceList::Headless, SliceList::Foreign],
+        pods: true,
+        config_map: Some(ObjectKey::new("default", "dns")),
+        ..Wanted::default()
+    }
+}
 
 fn read(text: &str) -> Manifest {
-    parse(Path::new("f.yaml"), text)
+    parse(Path::new("f.yaml"), text, &wanted())
 }
 
 /// What is read, in short: objects with their lines, then problems.
 fn summary(text: &str) -> Vec<String> {
-    let manifest = read(text);
-    let services = manifest.services.iter().map(|at| {
-        let reach = match &at.object.reach {
-            Reach::ClusterIps(ips) => ips
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(","),
-            other => format!("{other:?}"),
+    summary_of(&read(text))
+}
+
+fn summary_of(manifest: &Manifest) -> Vec<String> {
+    let list = |addresses: &mut dyn Iterator<Item = &IpAddr>| {
+        addresses
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let objects = manifest.objects.iter().map(|at| {
+        let content = match &at.object {
+            None => "none".to_owned(),
+            Some(Object::Namespace(_)) => "exists".to_owned(),
+            Some(Object::Service(service)) => match &service.reach {
+                Reach::ClusterIps(ips) => list(&mut ips.iter()),
+                other => format!("{other:?}"),
+            },
+            Some(Object::EndpointSlice(in_list, slice)) => {
+                let mut ips = slice
+                    .endpoints
+                    .iter()
+                    .flat_map(|endpoint| &endpoint.addresses);
+                format!("{in_list:?} {} {}", slice.service, list(&mut ips))
+            }
+            Some(Object::Pod(pod)) => list(&mut pod.addresses.iter()),
+            Some(Object::ConfigMap(config_map)) => format!("{:?}", config_map.data),
         };
-        let ObjectKey { namespace, name } = &at.object.key;
-        format!("{}: {namespace}/{name} {reach}", at.line)
+        format!("{}: {} {} {content}", at.line, at.kind, at.key)
     });
-    let namespaces = manifest
-        .namespaces
-        .iter()
-        .map(|at| format!("{}: namespace {}", at.line, at.object.key.name));
-    services
-        .chain(namespaces)
+    objects
         .chain(manifest.problems.iter().map(ToString::to_string))
         .collect()
 }
@@ -55,9 +81,9 @@ fn several_documents_and_lists_are_read() {
     assert_eq!(
         summary(&text),
         [
-            "3: default/nginx 10.0.0.1",
-            "22: shared/queue Headless",
-            "13: namespace shared"
+            "3: Service default/nginx 10.0.0.1",
+            "13: Namespace shared exists",
+            "22: Service shared/queue Headless",
         ]
     );
 }
@@ -65,7 +91,7 @@ fn several_documents_and_lists_are_read() {
 #[test]
 fn typed_lists_may_leave_out_the_kind() {
     let text = "apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {name: a}\n  spec: {clusterIP: 10.0.0.2}\n";
-    assert_eq!(summary(text), ["4: default/a 10.0.0.2"]);
+    assert_eq!(summary(text), ["4: Service default/a 10.0.0.2"]);
 }
 
 #[test]
@@ -85,7 +111,7 @@ fn other_kinds_and_versions_are_passed_over() {
 fn json_is_read_too() {
     let text = "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Service\",\n\t\"metadata\": {\"name\": \"j\"},\n\t\
                 \"spec\": {\"clusterIP\": \"10.0.0.9\"}\n}\n";
-    assert_eq!(summary(text), ["1: default/j 10.0.0.9"]);
+    assert_eq!(summary(text), ["1: Service default/j 10.0.0.9"]);
 }
 
 #[test]
@@ -96,7 +122,10 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
     );
     assert_eq!(
         summary(&text),
-        ["1: default/nginx 10.0.0.1", "11: default/nginx 10.0.0.1"]
+        [
+            "1: Service default/nginx 10.0.0.1",
+            "11: Service default/nginx 10.0.0.1"
+        ]
     );
 }
 
@@ -158,7 +187,7 @@ fn a_bad_document_is_told_with_its_line_in_the_file_and_the_rest_is_read() {
     ] {
         let text = format!("{NGINX}---\n{bad}---\n{NGINX}");
         let manifest = read(&text);
-        assert_eq!(manifest.services.len(), 2, "{case}");
+        assert_eq!(manifest.objects.len(), 2, "{case}");
         assert!(manifest.incomplete, "{case}");
         let problem = manifest
             .problems
@@ -171,29 +200,45 @@ fn a_bad_document_is_told_with_its_line_in_the_file_and_the_rest_is_read() {
 }
 
 #[test]
-fn an_address_that_is_missing_or_wrong_is_told_and_the_name_is_kept() {
-    for (case, spec, problems) in [
-        ("none", "{}", 1),
-        ("empty", "{clusterIP: ''}", 1),
-        ("wrong", "{clusterIP: 10.0.0}", 2),
+fn a_service_without_an_address_is_told_and_kept_and_an_invalid_one_is_not() {
+    for (case, spec, objects, problems, incomplete) in [
+        ("none", "{}", 1, 1, false),
+        ("empty", "{clusterIP: ''}", 1, 1, false),
+        ("wrong", "{clusterIP: 10.0.0}", 0, 1, true),
         (
             "external",
             "{type: ExternalName, externalName: example.com}",
+            1,
             0,
+            false,
         ),
-        ("headless", "{clusterIP: None}", 0),
+        (
+            "external address",
+            "{type: ExternalName, externalName: 10.0.0.1}",
+            0,
+            1,
+            true,
+        ),
+        ("headless", "{clusterIP: None}", 1, 0, false),
+        (
+            "odd port",
+            "{clusterIP: 10.0.0.1, ports: [{port: 1, protocol: X}]}",
+            1,
+            1,
+            false,
+        ),
     ] {
         let manifest = read(&format!(
             "apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}\n"
         ));
-        assert_eq!(manifest.services.len(), 1, "{case}");
+        assert_eq!(manifest.objects.len(), objects, "{case}");
         assert_eq!(
             manifest.problems.len(),
             problems,
             "{case}: {:?}",
             manifest.problems
         );
-        assert!(!manifest.incomplete, "{case}");
+        assert_eq!(manifest.incomplete, incomplete, "{case}");
     }
 }
 
@@ -210,5 +255,5 @@ fn a_list_of_a_whole_cluster_is_read() {
     let text = format!("apiVersion: v1\nkind: List\nitems:\n{items}");
     let manifest = read(&text);
     assert_eq!(manifest.problems, []);
-    assert_eq!(manifest.services.len(), 8_000);
+    assert_eq!(manifest.objects.len(), 8_000);
 }

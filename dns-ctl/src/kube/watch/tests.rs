@@ -1,83 +1,35 @@
-//! The watch against a small HTTP server that lists, watches, refuses and expires.
+//! The watch against a server that follows a script, and against the API stub.
+
+mod server;
+mod stub;
 
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, watch::Receiver},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use server::{Reply, Server};
+
+use super::*;
+use crate::{
+    kube::config_map::ConfigMapData,
+    zone::{
+        Policy,
+        name::RelativeName,
+        object::{Endpoint, ObjectKey, SliceList},
+        store::Store,
     },
 };
 
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::{Query, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use futures::stream;
-use kube::core::Status;
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-
-use super::*;
-use crate::zone::{name::RelativeName, store::Store};
-
-/// What a request for Services gets, one after the other; the last one again and again.
-type Script = fn(usize) -> Reply;
-
-enum Reply {
-    List(Vec<Value>),
-    /// Events; then the connection stays open.
-    Watch(Vec<Value>),
-    Status(u16),
-}
-
-#[derive(Clone)]
-struct Server {
-    script: Script,
-    requests: Arc<AtomicUsize>,
-    queries: Arc<Mutex<Vec<HashMap<String, String>>>>,
-}
-
-async fn services(
-    State(server): State<Server>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    server.queries.lock().unwrap().push(query);
-    respond((server.script)(
-        server.requests.fetch_add(1, Ordering::Relaxed),
-    ))
-}
-
-async fn namespaces(Query(query): Query<HashMap<String, String>>) -> Response {
-    respond(if query.contains_key("watch") {
-        Reply::Watch(Vec::new())
-    } else {
-        Reply::List(Vec::new())
-    })
-}
-
-fn respond(reply: Reply) -> Response {
-    match reply {
-        Reply::List(items) => Json(json!({
-            "apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": items,
-        }))
-        .into_response(),
-        Reply::Watch(events) => {
-            let lines = events.into_iter().map(|event| Ok::<_, std::io::Error>(format!("{event}\n")));
-            Body::from_stream(stream::iter(lines).chain(stream::pending())).into_response()
-        }
-        Reply::Status(code) => {
-            let status = json!({
-                "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": "no",
-            });
-            (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
-        }
-    }
-}
+/// Longer than any delay of a watch that tries again.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 fn service(name: &str, ip: &str) -> Value {
     json!({
@@ -91,38 +43,76 @@ fn event(kind: &str, object: &Value) -> Value {
     json!({"type": kind, "object": object})
 }
 
-async fn start(script: Script) -> (SocketAddr, Server) {
-    let server = Server {
-        script,
-        requests: Arc::default(),
-        queries: Arc::default(),
-    };
-    let router = Router::new()
-        .route("/api/v1/services", get(services))
-        .route("/api/v1/namespaces", get(namespaces))
-        .with_state(server.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, server)
+/// A watch that runs, and what it has led to.
+struct Running {
+    events: mpsc::Receiver<Arrived>,
+    config_map: Receiver<ConfigMapData>,
+    metrics: Arc<Metrics>,
+    task: JoinHandle<()>,
+    store: Store,
 }
 
-fn client(address: SocketAddr) -> Client {
-    Client::try_from(kube::Config::new(
-        format!("http://{address}").parse().unwrap(),
-    ))
-    .unwrap()
-}
+impl Running {
+    fn start(server: &Server, wanted: Wanted) -> Self {
+        Self::with(server.client(), wanted)
+    }
 
-/// Applies events until `done`, for some seconds at most.
-async fn until(
-    events: &mut mpsc::Receiver<Event>,
-    store: &mut Store,
-    done: impl Fn(&Store) -> bool,
-) {
-    while !done(store) {
-        let event = timeout(Duration::from_secs(15), events.recv()).await;
-        store.apply(event.expect("an event in time").expect("a running watch"));
+    fn with(client: Client, wanted: Wanted) -> Self {
+        let (sender, events) = mpsc::channel(4);
+        let (config_map_sender, config_map) = tokio::sync::watch::channel(None);
+        let metrics = Arc::new(Metrics::new());
+        let task = watch(
+            client,
+            wanted,
+            sender,
+            config_map_sender,
+            Arc::clone(&metrics),
+        );
+        Self {
+            events,
+            config_map,
+            metrics,
+            task: tokio::spawn(task),
+            store: Store::new(Policy::default()),
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        let event = timeout(PATIENCE, self.events.recv()).await;
+        event
+            .expect("an event in time")
+            .expect("a running watch")
+            .event
+    }
+
+    /// Applies events until `done`.
+    async fn until(&mut self, done: impl Fn(&Store) -> bool) {
+        while !done(&self.store) {
+            let event = self.event().await;
+            self.store.apply(event);
+        }
+    }
+
+    /// The next events that `pick` picks, as many as there are in `expected`.
+    async fn expect<T: Debug + PartialEq>(
+        &mut self,
+        pick: fn(Event) -> Option<T>,
+        expected: Vec<T>,
+    ) {
+        for expected in expected {
+            let got = loop {
+                if let Some(got) = pick(self.event().await) {
+                    break got;
+                }
+            };
+            assert_eq!(got, expected);
+        }
+    }
+
+    async fn config_map(&mut self) -> ConfigMapData {
+        let changed = timeout(PATIENCE, self.config_map.changed()).await;
+        changed.expect("a change in time").expect("a running watch");
+        self.config_map.borrow_and_update().clone()
     }
 }
 
@@ -134,13 +124,11 @@ fn address(store: &Store, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn lists_and_watches_become_a_zone() {
-    let (server_address, server) = start(|request| match request {
+    let server = Server::start("/services", |request| match request {
         0 => Reply::List(vec![
             service("a", "10.0.0.1"),
             service("b", "10.0.0.2"),
-            json!({
-                "apiVersion": "v1", "kind": "Service", "metadata": {},
-            }),
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {}}),
         ]),
         _ => Reply::Watch(vec![
             event("MODIFIED", &service("a", "10.0.0.9")),
@@ -149,46 +137,35 @@ async fn lists_and_watches_become_a_zone() {
         ]),
     })
     .await;
-    let metrics = Arc::new(Metrics::new());
-    let (sender, mut events) = mpsc::channel(4);
-    let task = tokio::spawn(watch(client(server_address), sender, Arc::clone(&metrics)));
-    let mut store = Store::new();
-    until(&mut events, &mut store, |store| {
-        store.zone().synced() && address(store, "c").is_some()
-    })
-    .await;
-    assert_eq!(address(&store, "a").unwrap(), "10.0.0.9");
-    assert_eq!(address(&store, "b"), None);
+    let mut running = Running::start(&server, Wanted::from(&Policy::default()));
+    running
+        .until(|store| store.zone().synced() && address(store, "c").is_some())
+        .await;
+    assert_eq!(address(&running.store, "a").unwrap(), "10.0.0.9");
+    assert_eq!(address(&running.store, "b"), None);
 
-    let page = metrics.render();
+    let page = running.metrics.render();
     for line in [
         r#"source_events_total{kind="service",event="init_apply"} 2"#,
         r#"source_events_total{kind="service",event="delete"} 1"#,
-        r#"source_errors_total{kind="service"} 1"#,
+        r#"source_invalid_objects{kind="service"} 1"#,
+        r#"source_invalid_objects{kind="namespace"} 0"#,
     ] {
         assert!(page.contains(line), "{line} in {page}");
     }
-    {
-        let queries = server.queries.lock().unwrap();
-        assert_eq!(
-            queries[0].get("resourceVersion").unwrap(),
-            "0",
-            "{queries:?}"
-        );
-        assert!(!queries[0].contains_key("limit"), "{queries:?}");
-        assert_eq!(queries[1].get("allowWatchBookmarks").unwrap(), "true");
-        assert!(!queries[1].contains_key("sendInitialEvents"));
-    }
-    drop(events);
-    timeout(Duration::from_secs(2), task)
-        .await
-        .unwrap()
-        .unwrap();
+    let asked = server.asked("/api/v1/services");
+    assert_eq!(asked[0].get("resourceVersion").unwrap(), "0", "{asked:?}");
+    assert!(!asked[0].contains_key("limit"), "{asked:?}");
+    assert_eq!(asked[1].get("allowWatchBookmarks").unwrap(), "true");
+    assert!(!asked[1].contains_key("sendInitialEvents"));
+    assert!(!asked[0].contains_key("labelSelector") && !asked[1].contains_key("fieldSelector"));
+    drop(running.events);
+    timeout(PATIENCE, running.task).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn refusals_and_expiry_are_overcome() {
-    let (address_of_server, _) = start(|request| match request {
+    let server = Server::start("/services", |request| match request {
         0 => Reply::Status(403),
         1 => Reply::List(vec![service("a", "10.0.0.1")]),
         2 => Reply::Watch(vec![json!({"type": "ERROR", "object": {
@@ -198,49 +175,192 @@ async fn refusals_and_expiry_are_overcome() {
         _ => Reply::Watch(Vec::new()),
     })
     .await;
-    let (sender, mut events) = mpsc::channel(4);
-    tokio::spawn(watch(
-        client(address_of_server),
-        sender,
-        Arc::new(Metrics::new()),
-    ));
-    let mut store = Store::new();
-    until(&mut events, &mut store, |store| {
-        address(store, "a").is_some()
-    })
-    .await;
-    until(&mut events, &mut store, |store| {
-        address(store, "b").is_some()
-    })
-    .await;
-    assert_eq!(address(&store, "a"), None);
+    let mut running = Running::start(&server, Wanted::from(&Policy::default()));
+    running.until(|store| address(store, "a").is_some()).await;
+    running.until(|store| address(store, "b").is_some()).await;
+    assert_eq!(address(&running.store, "a"), None);
 }
 
-fn refused(code: u16) -> watcher::Error {
-    let status = Status {
-        code,
-        message: "told so".to_owned(),
-        ..Status::default()
+#[tokio::test]
+async fn a_service_that_becomes_invalid_loses_its_name() {
+    let server = Server::start("/services", |request| match request {
+        0 => Reply::List(vec![service("a", "10.0.0.1"), service("b", "10.0.0.2")]),
+        _ => Reply::Watch(vec![
+            event("MODIFIED", &service("a", "10.0.0.300")),
+            event("MODIFIED", &service("a", "10.0.0.300")),
+            event("MODIFIED", &service("b", "10.0.0.3")),
+        ]),
+    })
+    .await;
+    let mut running = Running::start(&server, Wanted::from(&Policy::default()));
+    running
+        .until(|store| address(store, "b").is_some_and(|ip| ip == "10.0.0.3"))
+        .await;
+    assert_eq!(address(&running.store, "a"), None);
+    let page = running.metrics.render();
+    let line = r#"source_invalid_objects{kind="service"} 1"#;
+    assert!(page.contains(line), "{page}");
+}
+
+fn slice(name: &str, labels: &Value, ready: bool) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": name, "namespace": "default", "resourceVersion": "8", "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": ready}}],
+    })
+}
+
+fn of_web() -> Value {
+    json!({"kubernetes.io/service-name": "web"})
+}
+
+#[tokio::test]
+async fn slices_come_in_their_lists() {
+    let server = Server::start("/endpointslices", |request| match request {
+        0 => Reply::List(vec![
+            slice("web-1", &of_web(), true),
+            slice("stray", &json!({}), true),
+        ]),
+        _ => Reply::Watch(vec![
+            event("MODIFIED", &slice("web-1", &of_web(), false)),
+            event("DELETED", &slice("web-1", &of_web(), false)),
+        ]),
+    })
+    .await;
+    let wanted = Wanted {
+        slices: vec![SliceList::All],
+        ..Wanted::default()
     };
-    watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)))
+    let mut running = Running::start(&server, wanted);
+    let of = |ready: bool| {
+        let mut slice = EndpointSlice {
+            key: ObjectKey::new("default", "web-1"),
+            service: "web".into(),
+            endpoints: Box::default(),
+            ports: Box::default(),
+        };
+        if ready {
+            slice.endpoints = Box::new([Endpoint {
+                addresses: Box::new(["10.1.0.1".parse().unwrap()]),
+                hostname: None,
+            }]);
+        }
+        slice
+    };
+    let pick = |event| match event {
+        Event::EndpointSlice(SliceList::All, change) => Some(change),
+        _ => None,
+    };
+    running
+        .expect(
+            pick,
+            vec![
+                Change::Init,
+                Change::InitApply(of(true)),
+                Change::InitDone,
+                Change::Apply(of(false)),
+                Change::Delete(of(true).key),
+            ],
+        )
+        .await;
 }
 
-#[test]
-fn advice_says_what_to_do() {
-    for (error, parts) in [
-        (
-            refused(403),
-            ["resources [services]", "verbs [list, watch]"],
-        ),
-        (refused(401), ["credentials", "told so"]),
-        (refused(500), ["trying again", "500"]),
-        (
-            watcher::Error::NoResourceVersion,
-            ["trying again", "resourceVersion"],
-        ),
+#[tokio::test]
+async fn what_is_wanted_is_what_is_asked_for() {
+    // Waits for the last of all lists, so that every kind was asked for.
+    const LISTS: usize = 6;
+    let everything = Wanted {
+        slices: vec![SliceList::Headless, SliceList::Foreign],
+        pods: true,
+        namespaces: None,
+        namespace_selector: Some("team in (a, b)".parse().unwrap()),
+        service_selector: Some("!internal".parse().unwrap()),
+        config_map: Some(ObjectKey::new("kube-system", "kube-dns")),
+    };
+    let one = Wanted {
+        namespaces: Some(BTreeSet::from(["shop".into()])),
+        ..everything.clone()
+    };
+    let two = Wanted {
+        namespaces: Some(BTreeSet::from(["shop".into(), "bar".into()])),
+        ..everything.clone()
+    };
+    for (case, wanted, place, fields) in [
+        ("all", everything, "", None),
+        ("one", one, "namespaces/shop/", Some("metadata.name=shop")),
+        ("two", two, "", None),
     ] {
-        let text = advice("services", &error);
-        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        let server = Server::start("/none", |_| Reply::Status(500)).await;
+        let mut running = Running::start(&server, wanted);
+        running.config_map().await;
+        let mut lists = 1;
+        while lists < LISTS {
+            let done = matches!(
+                running.event().await,
+                Event::Service(Change::InitDone)
+                    | Event::Namespace(Change::InitDone)
+                    | Event::EndpointSlice(_, Change::InitDone)
+                    | Event::Pod(Change::InitDone)
+            );
+            lists += usize::from(done);
+        }
+        let paths = BTreeSet::from([
+            "/api/v1/namespaces".to_owned(),
+            format!("/api/v1/{place}services"),
+            format!("/apis/discovery.k8s.io/v1/{place}endpointslices"),
+            format!("/api/v1/{place}pods"),
+            "/api/v1/namespaces/kube-system/configmaps".to_owned(),
+        ]);
+        assert_eq!(server.paths(), paths, "{case}");
+        let selectors = |path: &str, parameter: &str| -> BTreeSet<Option<String>> {
+            let asked = server.asked(path);
+            asked
+                .iter()
+                .map(|query| query.get(parameter).cloned())
+                .collect()
+        };
+        for (path, parameter, expected) in [
+            ("namespaces", "labelSelector", vec![Some("team in (a,b)")]),
+            ("namespaces", "fieldSelector", vec![fields]),
+            (
+                &format!("{place}services"),
+                "labelSelector",
+                vec![Some("!internal")],
+            ),
+            (
+                &format!("{place}pods"),
+                "fieldSelector",
+                vec![Some(
+                    "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown",
+                )],
+            ),
+            (&format!("{place}pods"), "labelSelector", vec![None]),
+            (
+                "namespaces/kube-system/configmaps",
+                "fieldSelector",
+                vec![Some("metadata.name=kube-dns")],
+            ),
+        ] {
+            let expected = expected
+                .into_iter()
+                .map(|text| text.map(ToOwned::to_owned))
+                .collect();
+            let got = selectors(&format!("/api/v1/{path}"), parameter);
+            assert_eq!(got, expected, "{case}: {parameter} of {path}");
+        }
+        let slices = format!("/apis/discovery.k8s.io/v1/{place}endpointslices");
+        let expected = [
+            "service.kubernetes.io/headless",
+            "!service.kubernetes.io/headless,\
+             endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
+        ]
+        .map(|text| Some(text.to_owned()));
+        assert_eq!(
+            selectors(&slices, "labelSelector"),
+            BTreeSet::from(expected),
+            "{case}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use hickory_proto::{
     op::{Edns, Message, Query, ResponseCode},
-    rr::{Name, RData, RecordType, rdata::A},
+    rr::{Name, RData, Record, RecordType, rdata::A},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,15 +13,29 @@ use tokio::{
 
 use super::*;
 use crate::{
-    metrics::Metrics,
-    serve::{answer::Authority, forward::Forwarder, upstream::Upstream},
+    metrics::{Metrics, liveness::Liveness},
+    serve::{
+        authority::Authority,
+        resolve::{Limits, Resolver},
+        upstream::{Routes, Upstream},
+    },
     zone::{
-        object::{Change, Event, ObjectKey, Reach, Service as ServiceObject},
-        store::Store,
+        Policy,
+        fixture::{Cluster, ips, namespace, service},
     },
 };
 
 const NGINX: &str = "nGinx.default.svc.cluster.local.";
+
+const LIMITS: Limits = Limits {
+    cache_size: 100,
+    max_ttl: 3600,
+    max_negative_ttl: 1800,
+    stale: Duration::ZERO,
+    prefetch: 0,
+    timeout: Duration::from_millis(4500),
+    concurrency: 64,
+};
 
 struct Running {
     address: SocketAddr,
@@ -31,22 +45,12 @@ struct Running {
 }
 
 fn zone() -> crate::zone::Zone {
-    let mut store = Store::new();
-    let nginx = ServiceObject {
-        key: ObjectKey::new("default", "nginx"),
-        reach: Reach::ClusterIps(vec!["10.96.0.10".parse().unwrap()]),
-        is_dns: false,
+    let cluster = Cluster {
+        services: vec![service("nginx.default", ips(&["10.96.0.10"]))],
+        namespaces: vec![namespace("default")],
+        ..Cluster::default()
     };
-    for event in [
-        Event::Service(Change::Init),
-        Event::Service(Change::InitApply(nginx)),
-        Event::Service(Change::InitDone),
-        Event::Namespace(Change::Init),
-        Event::Namespace(Change::InitDone),
-    ] {
-        store.apply(event);
-    }
-    store.zone().clone()
+    cluster.listed(&Policy::default()).zone().clone()
 }
 
 fn start(upstreams: &[Upstream]) -> Running {
@@ -54,14 +58,22 @@ fn start(upstreams: &[Upstream]) -> Running {
     let address = server.addresses()[0];
     let metrics = Arc::new(Metrics::new());
     let domain = "cluster.local".parse().unwrap();
+    let routes = Routes {
+        upstreams: upstreams.to_vec(),
+        ..Routes::default()
+    };
     let service = Arc::new(Service {
         zone: Arc::new(ArcSwap::from_pointee(zone())),
-        authority: Authority::new(&[domain], 5, !upstreams.is_empty()).unwrap(),
-        forwarder: Forwarder::new(upstreams, Arc::clone(&metrics)),
+        authority: Authority::new(&[domain], 5).unwrap(),
+        resolver: Resolver::new(LIMITS, routes, Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
     });
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(server.run(service, shutdown.clone()));
+    let task = tokio::spawn(server.run(
+        service,
+        Liveness::default().part("server", PATIENCE),
+        shutdown.clone(),
+    ));
     Running {
         address,
         metrics,
@@ -121,7 +133,7 @@ async fn both_transports_answer_alike() {
     assert_eq!(address_of(&tcp).unwrap(), "10.96.0.10");
     assert_eq!(tcp.answers[0].name.to_ascii(), NGINX);
     assert!(tcp.metadata.authoritative && tcp.metadata.recursion_desired);
-    assert!(!tcp.metadata.recursion_available);
+    assert!(tcp.metadata.recursion_available);
 }
 
 #[tokio::test]
@@ -212,6 +224,82 @@ async fn outside_names_come_from_the_upstream_for_both_transports() {
 }
 
 #[tokio::test]
+async fn a_kept_answer_is_each_clients_own() {
+    let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, peer)) = upstream.recv_from(&mut buffer).await {
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
+            let name = query.queries[0].name.clone();
+            reply.add_query(query.queries[0].clone());
+            reply.answers = (0..60)
+                .map(|last| {
+                    let data = RData::A(A(std::net::Ipv4Addr::new(192, 0, 2, last)));
+                    Record::from_rdata(name.clone(), 60, data)
+                })
+                .collect();
+            let reply = reply.to_vec().unwrap();
+            upstream.send_to(&reply, peer).await.unwrap();
+        }
+    });
+    let server = start(&[address.to_string().parse().unwrap()]);
+    for (id, name, edns, whole) in [
+        (1, "wWw.example.", Some(1232), true),
+        (2, "www.EXAMPLE.", Some(1232), true),
+        (3, "www.example.", Some(600), false),
+        (4, "www.example.", None, false),
+    ] {
+        let mut query = query(id, name);
+        if let Some(size) = edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(size);
+            query.set_edns(edns);
+        }
+        let bytes = query.to_vec().unwrap();
+        let reply = over_udp(server.address, &bytes).await.unwrap();
+        let reply = Message::from_vec(&reply).unwrap();
+        assert_eq!(reply.metadata.id, id);
+        assert_eq!(reply.queries[0].name.to_ascii(), name);
+        assert_eq!(reply.metadata.truncation, !whole);
+        assert_eq!(reply.answers.len(), if whole { 60 } else { 0 });
+        assert_eq!(reply.edns.is_some(), edns.is_some());
+
+        // Over TCP everyone gets everything.
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&framed(&bytes)).await.unwrap();
+        assert_eq!(next_message(&mut stream).await.answers.len(), 60);
+    }
+    let page = server.metrics.render();
+    let line = r#"kxdns_cache_lookups_total{result="hit"} 7"#;
+    assert!(page.contains(line), "{page}");
+}
+
+#[tokio::test]
+async fn a_query_that_comes_back_is_refused_and_its_upstream_not_asked() {
+    // Passes everything on to whoever it is told.
+    let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let server = start(&[address.to_string().parse().unwrap()]);
+    let (to, mut came_back) = (server.address, false);
+    let mut buffer = [0; 1500];
+    while !came_back {
+        let (length, peer) = upstream.recv_from(&mut buffer).await.unwrap();
+        let reply = over_udp(to, &buffer[..length]).await.unwrap();
+        let message = Message::from_vec(&reply).unwrap();
+        came_back = message.metadata.response_code == ResponseCode::Refused;
+        upstream.send_to(&reply, peer).await.unwrap();
+    }
+    let outside = query(5, "a.example.").to_vec().unwrap();
+    let reply = Message::from_vec(&over_udp(to, &outside).await.unwrap()).unwrap();
+    assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);
+    let page = server.metrics.render();
+    let line = format!(r#"kxdns_server_upstream_looping{{upstream="{address}"}} 1"#);
+    assert!(page.contains(&line), "{page}");
+}
+
+#[tokio::test]
 async fn without_upstreams_outside_names_fail() {
     let server = start(&[]);
     let mut outside = query(3, "example.com.");
@@ -249,7 +337,7 @@ async fn bind_errors_name_address_and_remedy() {
     assert!(matches!(
         error,
         BindError::InUse {
-            transport: "UDP",
+            transport: "TCP",
             ..
         }
     ));

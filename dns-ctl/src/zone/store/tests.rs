@@ -1,56 +1,22 @@
 //! Event sequences and the zones they lead to.
 
+mod policy;
 mod random;
 
 use super::*;
-use crate::zone::{Found, RecordKind};
+use crate::zone::{
+    EndpointNames, Found, Node,
+    fixture::{Cluster, apply, external, ip, ips, list, name, namespace, pod, service, slice},
+    object::Change,
+};
 
-fn ips(texts: &[&str]) -> Reach {
-    Reach::ClusterIps(texts.iter().map(|text| text.parse().unwrap()).collect())
-}
-
-fn service(name: &str, reach: Reach) -> Service {
-    let (name, namespace) = name.split_once('.').unwrap();
-    Service {
-        key: ObjectKey::new(namespace, name),
-        reach,
-        is_dns: namespace == "kube-system",
-    }
-}
-
-fn namespace(name: &str) -> Namespace {
-    Namespace {
-        key: ObjectKey::new("", name),
-    }
-}
-
-fn apply(store: &mut Store, events: impl IntoIterator<Item = Event>) {
-    for event in events {
-        store.apply(event);
-    }
-}
-
-/// The events of a complete list.
-fn list<T>(objects: Vec<T>, event: fn(Change<T>) -> Event) -> Vec<Event> {
-    let mut events = vec![event(Change::Init)];
-    events.extend(
-        objects
-            .into_iter()
-            .map(|object| event(Change::InitApply(object))),
-    );
-    events.push(event(Change::InitDone));
-    events
-}
-
-fn synced(services: Vec<Service>, namespaces: Vec<Namespace>) -> Store {
-    let mut store = Store::new();
-    apply(&mut store, list(services, Event::Service));
-    apply(&mut store, list(namespaces, Event::Namespace));
-    store
-}
-
-fn name(text: &str) -> RelativeName {
-    RelativeName::from_labels(&text.split('.').collect::<Vec<_>>()).unwrap()
+fn synced(services: Vec<Service>, namespaces: &[&str]) -> Store {
+    let cluster = Cluster {
+        services,
+        namespaces: namespaces.iter().map(|name| namespace(name)).collect(),
+        ..Cluster::default()
+    };
+    cluster.listed(&Policy::default())
 }
 
 /// Every name of the zone with its records and children, in order.
@@ -79,26 +45,11 @@ fn touched(store: &mut Store) -> Vec<String> {
 
 #[test]
 fn a_new_store_knows_the_fixed_names_and_nothing_else() {
-    let mut store = Store::new();
+    let mut store = Store::new(crate::zone::Policy::default());
     assert_eq!(names(store.zone()), ["pod", "svc"]);
     assert!(!store.zone().synced());
     assert_eq!(touched(&mut store), ["pod", "svc"]);
-    assert_eq!(
-        store.zone().find(&name("a.b.svc"), RecordKind::A),
-        Found::Unknown
-    );
-}
-
-#[test]
-fn synced_needs_both_lists() {
-    let mut store = Store::new();
-    apply(&mut store, list(Vec::new(), Event::Service));
-    assert!(!store.zone().synced());
-    apply(&mut store, list(Vec::new(), Event::Namespace));
-    assert!(store.zone().synced());
-    // A list that begins anew does not take that back.
-    store.apply(Event::Service(Change::Init));
-    assert!(store.zone().synced());
+    assert_eq!(store.zone().find(&name("a.b.svc")), Found::Unknown);
 }
 
 #[test]
@@ -107,7 +58,7 @@ fn a_list_replaces_everything_at_its_end_and_not_before() {
         service("a.x", ips(&["10.0.0.1"])),
         service("b.x", ips(&["10.0.0.2"])),
     ];
-    let mut store = synced(old, Vec::new());
+    let mut store = synced(old, &["x"]);
     let before = contents(store.zone());
     touched(&mut store);
 
@@ -125,7 +76,7 @@ fn a_list_replaces_everything_at_its_end_and_not_before() {
     store.apply(Event::Service(Change::InitDone));
     assert_eq!(
         names(store.zone()),
-        ["b.x.svc", "c.x.svc", "pod", "svc", "x.svc"]
+        ["b.x.svc", "c.x.svc", "pod", "svc", "x.pod", "x.svc"]
     );
     assert_eq!(touched(&mut store), ["a.x.svc", "b.x.svc", "c.x.svc"]);
     assert_eq!(store.services(), 2);
@@ -133,7 +84,7 @@ fn a_list_replaces_everything_at_its_end_and_not_before() {
 
 #[test]
 fn a_list_that_breaks_off_leaves_no_trace() {
-    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], Vec::new());
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
     let before = contents(store.zone());
     apply(
         &mut store,
@@ -151,7 +102,7 @@ fn a_list_that_breaks_off_leaves_no_trace() {
 
 #[test]
 fn changes_during_a_list_survive_it() {
-    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], Vec::new());
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
     apply(
         &mut store,
         [
@@ -161,85 +112,160 @@ fn changes_during_a_list_survive_it() {
             Event::Service(Change::Delete(ObjectKey::new("x", "a"))),
         ],
     );
-    assert_eq!(names(store.zone()), ["new.x.svc", "pod", "svc", "x.svc"]);
+    assert_eq!(
+        names(store.zone()),
+        ["new.x.svc", "pod", "svc", "x.pod", "x.svc"]
+    );
     store.apply(Event::Service(Change::InitDone));
-    assert_eq!(names(store.zone()), ["new.x.svc", "pod", "svc", "x.svc"]);
+    assert_eq!(
+        names(store.zone()),
+        ["new.x.svc", "pod", "svc", "x.pod", "x.svc"]
+    );
 }
 
 #[test]
 fn ancestors_come_and_go_with_their_last_descendant() {
-    let mut store = synced(Vec::new(), Vec::new());
+    let mut web = service("a.x", ips(&["10.0.0.1"]));
+    web.ports = crate::zone::fixture::ports(&["http/tcp/80"]);
+    let mut store = synced(Vec::new(), &["x"]);
     touched(&mut store);
-    store.apply(Event::Service(Change::Apply(service(
-        "a.x",
-        ips(&["10.0.0.1"]),
-    ))));
-    assert_eq!(touched(&mut store), ["a.x.svc", "x.svc"]);
-    let ancestor = store.zone().node(&name("x.svc")).unwrap().clone();
-    assert_eq!(
-        ancestor,
-        Node {
-            records: None,
-            children: 1
-        }
-    );
-    assert_eq!(
-        store.zone().find(&name("x.svc"), RecordKind::A),
-        Found::NoData
-    );
+    store.apply(Event::Service(Change::Apply(web)));
+    let whole = [
+        "_http._tcp.a.x.svc",
+        "_tcp.a.x.svc",
+        "a.x.svc",
+        "pod",
+        "svc",
+        "x.pod",
+        "x.svc",
+    ];
+    assert_eq!(names(store.zone()), whole);
+    let ancestor = store.zone().node(&name("_tcp.a.x.svc")).unwrap().clone();
+    let (records, children) = (None, 1);
+    assert_eq!(ancestor, Node { records, children });
+    let found = store.zone().find(&name("_tcp.a.x.svc"));
+    assert_eq!(found, Found::Records(std::borrow::Cow::default()));
 
-    // The Namespace gives the ancestor an existence of its own.
+    touched(&mut store);
+    store.apply(Event::Service(Change::Delete(ObjectKey::new("x", "a"))));
+    assert_eq!(names(store.zone()), ["pod", "svc", "x.pod", "x.svc"]);
+    let gone = ["_http._tcp.a.x.svc", "_tcp.a.x.svc", "a.x.svc"];
+    assert_eq!(touched(&mut store), gone);
+    assert_eq!(store.zone().find(&name("_tcp.a.x.svc")), Found::NoSuchName);
+}
+
+#[test]
+fn a_service_exists_only_in_a_namespace_that_exists() {
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
+    let whole = ["a.x.svc", "pod", "svc", "x.pod", "x.svc"];
+    assert_eq!(names(store.zone()), whole);
+    // The namespace may go before its Services, and come back.
+    store.apply(Event::Namespace(Change::Delete(ObjectKey::new("", "x"))));
+    assert_eq!(names(store.zone()), ["pod", "svc"]);
+    assert_eq!(store.zone().pointers(ip("10.0.0.1")), []);
     store.apply(Event::Namespace(Change::Apply(namespace("x"))));
-    store.apply(Event::Service(Change::Delete(ObjectKey::new("x", "a"))));
-    assert_eq!(names(store.zone()), ["pod", "svc", "x.svc"]);
+    assert_eq!(names(store.zone()), whole);
+    assert_eq!(store.zone().pointers(ip("10.0.0.1")), [name("a.x.svc")]);
     store.apply(Event::Namespace(Change::Delete(ObjectKey::new("", "x"))));
-    assert_eq!(names(store.zone()), ["pod", "svc"]);
-    assert_eq!(
-        store.zone().find(&name("x.svc"), RecordKind::A),
-        Found::NoSuchName
-    );
+    store.apply(Event::Service(Change::Delete(ObjectKey::new("x", "a"))));
+    store.apply(Event::Namespace(Change::Apply(namespace("x"))));
+    assert_eq!(names(store.zone()), ["pod", "svc", "x.pod", "x.svc"]);
 }
 
 #[test]
-fn a_namespace_may_go_before_its_services() {
-    let mut store = synced(
-        vec![service("a.x", ips(&["10.0.0.1"]))],
-        vec![namespace("x")],
-    );
-    store.apply(Event::Namespace(Change::Delete(ObjectKey::new("", "x"))));
-    assert_eq!(names(store.zone()), ["a.x.svc", "pod", "svc", "x.svc"]);
-    store.apply(Event::Service(Change::Delete(ObjectKey::new("x", "a"))));
-    assert_eq!(names(store.zone()), ["pod", "svc"]);
-}
-
-#[test]
-fn a_change_of_type_changes_what_is_found() {
-    let mut store = synced(Vec::new(), Vec::new());
-    let at = name("a.x.svc");
-    let address = "10.0.0.1".parse().unwrap();
-    for (reach, a, is_touched) in [
-        (ips(&["10.0.0.1"]), Found::A(&[address]), true),
-        (Reach::Headless, Found::Unknown, true),
-        (Reach::ExternalName, Found::Unknown, false),
-        (Reach::Pending, Found::Unknown, false),
-        (ips(&["fd00::1"]), Found::NoData, true),
+fn a_change_of_type_changes_the_names() {
+    let mut store = synced(Vec::new(), &["x"]);
+    let endpoints = slice("a-1.x", "a", &["h=10.1.0.1"], &[]);
+    let event = Change::Apply(endpoints);
+    store.apply(Event::EndpointSlice(SliceList::Headless, event));
+    for (reach, below, pointers) in [
+        (ips(&["10.0.0.1"]), false, ["10.0.0.1"].as_slice()),
+        (Reach::Headless, true, &["10.1.0.1"]),
+        (external("a.b"), false, &[]),
+        (Reach::Pending, false, &[]),
+        (ips(&["10.0.0.2"]), false, &["10.0.0.2"]),
     ] {
         store.apply(Event::Service(Change::Apply(service("a.x", reach.clone()))));
-        assert_eq!(store.zone().find(&at, RecordKind::A), a, "{reach:?}");
-        let child = name("pod-0.a.x.svc");
-        let below = store.zone().find(&child, RecordKind::A);
-        assert_eq!(below, Found::Unknown, "{reach:?}");
-        let touched = touched(&mut store).contains(&"a.x.svc".to_owned());
-        assert_eq!(touched, is_touched, "{reach:?}");
+        let touched = touched(&mut store);
+        assert!(touched.contains(&"a.x.svc".to_owned()), "{reach:?}");
+        let host = store.zone().node(&name("h.a.x.svc"));
+        assert_eq!(host.is_some(), below, "{reach:?}");
+        for address in ["10.0.0.1", "10.1.0.1", "10.0.0.2"] {
+            let points = !store.zone().pointers(ip(address)).is_empty();
+            assert_eq!(points, pointers.contains(&address), "{reach:?} {address}");
+        }
     }
 }
 
 #[test]
+fn a_slice_may_change_its_list_and_its_service() {
+    let cluster = Cluster {
+        services: vec![
+            service("a.x", Reach::Headless),
+            service("b.x", Reach::Headless),
+        ],
+        namespaces: vec![namespace("x")],
+        slices: vec![slice("s.x", "a", &["10.1.0.1"], &[])],
+        ..Cluster::default()
+    };
+    let mut store = cluster.listed(&Policy::default());
+    let has = |store: &Store, service: &str| {
+        let found = store.zone().find(&name(&format!("{service}.x.svc")));
+        found != Found::NoSuchName
+    };
+    let foreign = |change| Event::EndpointSlice(SliceList::Foreign, change);
+    let headless = |change| Event::EndpointSlice(SliceList::Headless, change);
+    // It loses its label: the other watch may tell first.
+    store.apply(foreign(Change::Apply(slice(
+        "s.x",
+        "a",
+        &["10.1.0.1"],
+        &[],
+    ))));
+    store.apply(headless(Change::Delete(ObjectKey::new("x", "s"))));
+    assert!(has(&store, "a"));
+    // It becomes another Service's, and goes.
+    store.apply(foreign(Change::Apply(slice(
+        "s.x",
+        "b",
+        &["10.1.0.1"],
+        &[],
+    ))));
+    assert!(!has(&store, "a") && has(&store, "b"));
+    store.apply(foreign(Change::Delete(ObjectKey::new("x", "s"))));
+    assert!(!has(&store, "a") && !has(&store, "b"));
+    // A list that nobody asked for changes nothing.
+    let event = Change::Apply(slice("s.x", "a", &["10.1.0.1"], &[]));
+    store.apply(Event::EndpointSlice(SliceList::All, event));
+    assert!(!has(&store, "a"));
+}
+
+#[test]
+fn an_address_of_a_service_is_not_an_endpoints() {
+    let cluster = Cluster {
+        services: vec![
+            service("web.x", ips(&["10.0.0.1"])),
+            service("db.x", Reach::Headless),
+            service("cache.x", Reach::Headless),
+        ],
+        namespaces: vec![namespace("x")],
+        slices: vec![
+            slice("db-1.x", "db", &["a=10.0.0.1", "b=10.1.0.1"], &[]),
+            slice("cache-1.x", "cache", &["c=10.1.0.1"], &[]),
+        ],
+        ..Cluster::default()
+    };
+    let mut store = cluster.listed(&Policy::default());
+    assert_eq!(store.zone().pointers(ip("10.0.0.1")), [name("web.x.svc")]);
+    let both = [name("b.db.x.svc"), name("c.cache.x.svc")];
+    assert_eq!(store.zone().pointers(ip("10.1.0.1")), both);
+    store.apply(Event::Service(Change::Delete(ObjectKey::new("x", "web"))));
+    assert_eq!(store.zone().pointers(ip("10.0.0.1")), [name("a.db.x.svc")]);
+}
+
+#[test]
 fn nothing_is_touched_by_what_changes_nothing() {
-    let mut store = synced(
-        vec![service("a.x", ips(&["10.0.0.1"]))],
-        vec![namespace("x")],
-    );
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
     touched(&mut store);
     store.apply(Event::Service(Change::Apply(service(
         "a.x",
@@ -258,7 +284,7 @@ fn nothing_is_touched_by_what_changes_nothing() {
 
 #[test]
 fn dns_addresses_follow_the_dns_service() {
-    let mut store = synced(Vec::new(), Vec::new());
+    let mut store = synced(Vec::new(), &[]);
     assert_eq!(store.zone().dns_addresses(), [] as [IpAddr; 0]);
     let at = name("ns.dns");
     for (reach, addresses) in [
@@ -288,7 +314,7 @@ fn dns_addresses_follow_the_dns_service() {
 #[test]
 fn a_service_that_loses_the_label_is_no_longer_dns() {
     let dns = service("kube-dns.kube-system", ips(&["10.0.0.10"]));
-    let mut store = synced(vec![dns.clone()], Vec::new());
+    let mut store = synced(vec![dns.clone()], &[]);
     let plain = Service {
         is_dns: false,
         ..dns
@@ -298,28 +324,13 @@ fn a_service_that_loses_the_label_is_no_longer_dns() {
 }
 
 #[test]
-fn names_that_dns_can_not_hold_are_told_and_left_out() {
-    let mut store = synced(Vec::new(), Vec::new());
-    let long = "a".repeat(64);
-    let bad = Service {
-        key: ObjectKey::new("x", &long),
-        reach: ips(&["10.0.0.1"]),
-        is_dns: false,
-    };
-    store.apply(Event::Service(Change::Apply(bad)));
-    assert_eq!(names(store.zone()), ["pod", "svc"]);
-    assert!(matches!(
-        store.take_refused()[..],
-        [NameError::LongLabel(_)]
-    ));
-    assert!(store.take_refused().is_empty());
-}
-
-#[test]
 fn a_snapshot_does_not_change_under_its_reader() {
-    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], Vec::new());
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
     let snapshot = store.zone().clone();
     apply(&mut store, list(Vec::new(), Event::Service));
-    assert_eq!(names(&snapshot), ["a.x.svc", "pod", "svc", "x.svc"]);
-    assert_eq!(names(store.zone()), ["pod", "svc"]);
+    assert_eq!(
+        names(&snapshot),
+        ["a.x.svc", "pod", "svc", "x.pod", "x.svc"]
+    );
+    assert_eq!(names(store.zone()), ["pod", "svc", "x.pod", "x.svc"]);
 }

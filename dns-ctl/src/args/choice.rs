@@ -1,0 +1,73 @@
+//! The values of flags that choose one of a few.
+
+use clap::ValueEnum;
+
+/// Whether this is the cluster's DNS, or stands before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// This is the cluster's DNS.
+    #[default]
+    Serve,
+    /// Another DNS answers what the kernel does not.
+    Accelerate,
+}
+
+/// Whether pods have names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pods {
+    /// They have none.
+    Disabled,
+    /// Every address has a name in every namespace, whether a pod has it or not; costs nothing.
+    #[default]
+    Insecure,
+    /// Only addresses of the namespace's own pods; watches all Pods, a load for the API server on large clusters.
+    Verified,
+}
+
+/// Whose endpoints have names of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Endpoints {
+    /// Those of headless Services; watches only their EndpointSlices.
+    #[default]
+    Headless,
+    /// Those of all Services; watches all EndpointSlices.
+    All,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// As Kubernetes components write them.
+    Klog,
+}
+
+/// The least severe log lines to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And what may need attention.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And details.
+    Debug,
+    /// And everything.
+    Trace,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table.
+    #[default]
+    Table,
+    /// A JSON object.
+    Json,
+}
