@@ -3,12 +3,14 @@
 mod machine;
 mod output;
 mod program;
+mod server;
 mod summary;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use serde::Serialize;
 
 /// Measure what kxdns costs (needs root)
 #[derive(Parser)]
@@ -16,11 +18,22 @@ use clap::Parser;
 enum Bench {
     /// The kernel programs: nanoseconds for each kind of packet, by `BPF_PROG_TEST_RUN`
     Program(program::Arguments),
+    /// The DNS server of dns-ctl beside CoreDNS: answers a second and processor time for each, by dnsperf
+    Server(server::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Bench::parse() {
-        Bench::Program(arguments) => run_program(&arguments),
+        Bench::Program(arguments) => bench(
+            arguments.output.as_deref(),
+            || program::run(&arguments),
+            program::report::text,
+        ),
+        Bench::Server(arguments) => bench(
+            arguments.output.as_deref(),
+            || server::run(&arguments),
+            server::report::text,
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,16 +44,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_program(arguments: &program::Arguments) -> Result<()> {
-    let file = arguments
-        .output
-        .as_deref()
-        .map(output::json_file)
-        .transpose()?;
+/// Measures with `run`, and shows what came out as `text` has it, with the machine's facts.
+fn bench<R: Serialize>(
+    format_and_file: Option<&[String]>,
+    run: impl FnOnce() -> Result<R>,
+    text: fn(&R) -> String,
+) -> Result<()> {
+    let file = format_and_file.map(output::json_file).transpose()?;
     let machine = machine::Machine::read();
     println!("{machine}\n");
-    let report = program::run(arguments)?;
-    println!("{}", program::report::text(&report));
+    let report = run()?;
+    println!("{}", text(&report));
     match file {
         Some(file) => output::write_json(file, &machine, &report),
         None => Ok(()),

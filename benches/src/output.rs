@@ -1,8 +1,9 @@
-//! Where results go beside the terminal: a JSON file.
+//! Where results go: tables for a person, a JSON file for programs.
 
-use std::{fs, path::Path};
+use std::{fs, io::IsTerminal as _, path::Path};
 
 use anyhow::{Context as _, Result, bail};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::machine::Machine;
@@ -22,6 +23,22 @@ pub(crate) fn json_file(format_and_file: &[String]) -> Result<&Path> {
         [format, ..] => bail!("can't write `{format}`; --output takes `json` and a file"),
         [] => bail!("--output takes `json` and a file"),
     }
+}
+
+/// A table for the terminal, or in Markdown if the output goes elsewhere; numbers follow the first column.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    if std::io::stdout().is_terminal() {
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+    } else {
+        table.load_style(presets::ASCII_MARKDOWN).force_no_tty();
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 /// Writes the results of a bench.

@@ -1,4 +1,6 @@
-//! What the tests that need root share: a node that runs dns-ctl, and the kernel programs in the hand.
+//! What the tests that need root share: a node that runs dns-ctl, its server alone, and the kernel programs in the hand.
 
+pub mod garbage;
 pub mod kernel;
 pub mod node;
+pub mod server;

@@ -220,6 +220,17 @@ fn build() -> Result<PathBuf> {
         ])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells a test about its package would make build scripts that watch it run again, each time.
+    for (name, _) in std::env::vars_os() {
+        let of_this_package = |name: &str| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        if name.to_str().is_some_and(of_this_package) {
+            command.env_remove(name);
+        }
+    }
     if folder.ends_with("release") {
         command.arg("--release");
     }

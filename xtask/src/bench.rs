@@ -1,6 +1,8 @@
-//! `cargo xtask bench`: builds the benches as they are meant to be measured, and runs one.
+//! `cargo xtask bench`: builds the benches as they are meant to be measured, and becomes one.
 
-use anyhow::Result;
+use std::{os::unix::process::CommandExt as _, process::Command};
+
+use anyhow::{Context as _, Result};
 
 use crate::{
     prerequisites::{self, Purpose},
@@ -9,12 +11,29 @@ use crate::{
 
 /// The package and binary of the benches.
 const PACKAGE: &str = "kxdns-bench";
+/// The bench that runs dns-ctl, and its peer.
+const SERVER: &str = "server";
 
-/// Builds the release binary, and runs it with these arguments.
+/// Builds the release binaries, and runs the bench with these arguments.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     testbed::require_root()?;
-    prerequisites::ensure(workspace, Purpose::Build)?;
-    workspace::run(&mut workspace.cargo(&["build", "--release", "--package", PACKAGE]))?;
+    let runs_server = arguments.first().is_some_and(|bench| bench == SERVER);
+    let purpose = if runs_server {
+        Purpose::BenchServer
+    } else {
+        Purpose::Build
+    };
+    prerequisites::ensure(workspace, purpose)?;
+    let mut build = vec!["build", "--release", "--package", PACKAGE];
+    if runs_server {
+        build.extend(["--package", "dns-ctl"]);
+    }
+    workspace::run(&mut workspace.cargo(&build))?;
+
     let program = workspace.target_dir.join("release").join(PACKAGE);
-    workspace::run(std::process::Command::new(program).args(arguments))
+    let mut bench = Command::new(program);
+    bench.args(arguments);
+    let shown = workspace::announce(&bench);
+    // In place of this process: a signal has to reach the one that has something to clean up.
+    Err(bench.exec()).with_context(|| format!("can't start `{shown}`"))
 }

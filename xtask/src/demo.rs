@@ -3,13 +3,13 @@
 mod answer;
 mod cluster;
 mod counters;
-mod interrupt;
 mod queries;
 mod report;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use testbed::interrupt;
 
 use crate::{
     prerequisites::{self, Purpose},

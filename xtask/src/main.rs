@@ -42,8 +42,8 @@ enum Task {
     },
     /// Measure what kxdns costs on this machine (needs root)
     ///
-    /// `cargo xtask bench program` measures the kernel programs; what else there is, and with which options,
-    /// `cargo xtask bench -- --help` tells. How to read the numbers is in docs/benchmarks.md.
+    /// `cargo xtask bench program` measures the kernel programs, `cargo xtask bench server` the server beside CoreDNS;
+    /// their options tells `cargo xtask bench -- --help`. How to read the numbers is in docs/benchmarks.md.
     Bench {
         /// The bench and its options
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     HostTest,
     /// All tests.
     Test,
+    /// The bench of the server beside CoreDNS.
+    BenchServer,
 }
 
 /// One thing a task needs.
@@ -83,6 +85,7 @@ impl Purpose {
                 BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DIG, GETENT, ETHTOOL, TCPDUMP, DNSPERF,
                 KXDPGUN, BPFTOOL,
             ],
+            Self::BenchServer => &[BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DNSPERF],
         }
     }
 }
@@ -157,9 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_need_all_that_the_demo_needs() {
+    fn tests_need_all_that_anything_else_needs() {
         let test = Purpose::Test.requirements();
-        for purpose in [Purpose::Build, Purpose::Demo, Purpose::HostTest] {
+        for purpose in [
+            Purpose::Build,
+            Purpose::Demo,
+            Purpose::HostTest,
+            Purpose::BenchServer,
+        ] {
             for requirement in purpose.requirements() {
                 assert!(
                     test.contains(requirement),

@@ -1,11 +1,11 @@
 //! The results of `bench program`, and the tables that show them.
 
-use std::{fmt::Write as _, io::IsTerminal as _};
+use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde::Serialize;
 
-use crate::summary::Summary;
+use crate::{output, summary::Summary};
 
 /// What the columns mean.
 const LEGEND: &str = "\
@@ -80,14 +80,7 @@ fn empty_note(row: &Row) -> String {
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    if std::io::stdout().is_terminal() {
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-    } else {
-        table.load_style(presets::ASCII_MARKDOWN).force_no_tty();
-    }
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["packet", "in a row", "+", "alone", "+", "unchanged"]);
+    let mut table = output::table(&["packet", "in a row", "+", "alone", "+", "unchanged"]);
     for row in rows {
         table.add_row([
             row.packet.to_owned(),
@@ -97,9 +90,6 @@ fn table(rows: &[Row]) -> Table {
             beyond_reflector(row.single.as_ref()),
             spread(row.repeated.as_ref()),
         ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

@@ -1,7 +1,7 @@
 //! A DNS client over real sockets in a namespace: raw bytes out, raw bytes and where they came from back.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     time::{Duration, Instant},
 };
@@ -12,7 +12,10 @@ use hickory_proto::{
     rr::{Name, RecordType},
 };
 
-use crate::Namespace;
+use crate::{
+    Namespace,
+    sockets::{framed, read_framed},
+};
 
 /// One message from a server.
 #[derive(Clone, Debug)]
@@ -113,13 +116,9 @@ fn tcp_exchange(server: SocketAddr, query: &[u8], timeout: Duration) -> io::Resu
     let mut stream = TcpStream::connect_timeout(&server, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     // In one write: a server may read the length and the message from one segment only.
-    stream.write_all(&[&length.to_be_bytes(), query].concat())?;
-    let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
-    let mut bytes = vec![0; u16::from_be_bytes(length).into()];
-    stream.read_exact(&mut bytes)?;
+    stream.write_all(&framed(query)?)?;
+    let bytes = read_framed(&mut stream)?;
     Ok(Received {
         bytes,
         from: stream.peer_addr()?,

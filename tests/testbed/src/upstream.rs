@@ -4,7 +4,7 @@ mod table;
 
 use std::{
     collections::HashMap,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,18 +14,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use hickory_proto::op::Message;
-use nix::sys::{
-    socket::{setsockopt, sockopt::ReceiveTimeout},
-    time::{TimeVal, TimeValLike as _},
-};
 
-use crate::Namespace;
+use crate::{
+    Namespace,
+    sockets::{self, LARGEST, framed, read_framed},
+};
 pub use table::{Reply, Table};
 
-/// How soon the threads notice that they shall end.
-const WAKE: Duration = Duration::from_millis(50);
 /// How long a TCP client may be silent.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -47,9 +44,7 @@ struct State {
 impl Upstream {
     /// Binds `address` (port 0: any) in a namespace, UDP and TCP, and answers from `table`.
     pub fn start(namespace: &Namespace, address: SocketAddr, table: Table) -> Result<Self> {
-        let (udp, tcp) = namespace
-            .run(|| bind(address))?
-            .with_context(|| format!("can't bind {address} in {}", namespace.name()))?;
+        let (udp, tcp) = sockets::bind(namespace, address)?;
         let address = udp.local_addr()?;
         let state = Arc::new(State {
             table: Mutex::new(table),
@@ -121,18 +116,8 @@ impl State {
     }
 }
 
-/// Both sockets on the same port, which wake up from waiting now and then.
-fn bind(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
-    let udp = UdpSocket::bind(address)?;
-    udp.set_read_timeout(Some(WAKE))?;
-    let tcp = TcpListener::bind(udp.local_addr()?)?;
-    let wake = i64::try_from(WAKE.as_millis()).map_err(io::Error::other)?;
-    setsockopt(&tcp, ReceiveTimeout, &TimeVal::milliseconds(wake))?;
-    Ok((udp, tcp))
-}
-
 fn serve_udp(socket: &UdpSocket, state: &Arc<State>) {
-    let mut buffer = vec![0; 65_535];
+    let mut buffer = vec![0; LARGEST];
     while !state.is_stopped() {
         let Ok((length, client)) = socket.recv_from(&mut buffer) else {
             continue;
@@ -175,10 +160,7 @@ fn serve_tcp(listener: &TcpListener, state: &Arc<State>) {
 fn serve_stream(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE))?;
     while !state.is_stopped() {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length)?;
-        let mut query = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut query)?;
+        let query = read_framed(&mut stream)?;
         let query = Message::from_vec(&query).map_err(io::Error::other)?;
         let Some((mut reply, delay)) = state.answer(&query) else {
             continue;
@@ -186,8 +168,7 @@ fn serve_stream(mut stream: TcpStream, state: &State) -> io::Result<()> {
         reply.metadata.truncation = false;
         thread::sleep(delay);
         let bytes = reply.to_vec().map_err(io::Error::other)?;
-        let length = u16::try_from(bytes.len()).map_err(io::Error::other)?;
-        stream.write_all(&[&length.to_be_bytes(), bytes.as_slice()].concat())?;
+        stream.write_all(&framed(&bytes)?)?;
     }
     Ok(())
 }

@@ -17,8 +17,8 @@ use hickory_proto::{
     rr::{RData, RecordType},
 };
 use testbed::{
-    Bpffs, Child, Namespace, PodFiles, Reply, Side, Table, Topology, UdpClient, Upstream,
-    kubelet_resolv_conf, output, query, tcp_query, udp_query,
+    Bpffs, Child, Form, Hostile, Namespace, PodFiles, Relay, Reply, Script, Side, Source, Stream,
+    Table, Topology, UdpClient, Upstream, kubelet_resolv_conf, output, query, tcp_query, udp_query,
 };
 
 const SERVICE_IP: [u8; 4] = [10, 96, 0, 10];
@@ -132,6 +132,43 @@ fn table_can_be_replaced_and_answers_delayed() {
     assert_eq!(first.metadata.response_code, ResponseCode::NXDomain);
     assert_eq!(Message::from_vec(&second.bytes).unwrap().answers.len(), 1);
     assert!(second.elapsed > late / 2);
+}
+
+#[test]
+fn hostile_servers_follow_their_script() {
+    let namespace = Namespace::new("hostile").unwrap();
+    let server: SocketAddr = "127.0.0.1:53".parse().unwrap();
+    let (truth, lie) = (Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(192, 0, 2, 66));
+    let mut script = Script::new(truth, lie, 1, &[Form::OtherId, Form::Truth, Form::Truth]);
+    script.datagrams[0].source = Source::NextAddress;
+    script.datagrams[1].source = Source::OtherPort;
+    script.datagrams[2].delay = Duration::from_millis(20);
+    script.stream = Stream::Half;
+    let hostile = Hostile::start(&namespace, server, script).unwrap();
+
+    let client = UdpClient::bind(&namespace, "0.0.0.0:0".parse().unwrap()).unwrap();
+    client.send(server, &ask("example.org.")).unwrap();
+    let replies = [(); 3].map(|()| client.receive(SECOND).unwrap().unwrap());
+    assert_eq!(replies[0].from, "127.0.0.2:53".parse().unwrap());
+    assert_eq!(replies[1].from.ip(), server.ip());
+    assert_ne!(replies[1].from.port(), server.port());
+    assert_eq!(replies[2].from, server);
+    assert_eq!(replies[1].bytes, replies[2].bytes);
+    assert!(tcp_query(&namespace, server, &ask("example.org."), SECOND).is_err());
+    assert_eq!(hostile.queries(), 2);
+}
+
+#[test]
+fn a_relay_passes_on_and_back() {
+    let namespace = Namespace::new("relay").unwrap();
+    let table = Table::new().address("example.org", [203, 0, 113, 10]);
+    let server = Upstream::start(&namespace, "127.0.0.1:53".parse().unwrap(), table).unwrap();
+    let front = "127.0.0.2:53".parse().unwrap();
+    let relay = Relay::start(&namespace, front, server.address()).unwrap();
+    let reply = udp_query(&namespace, front, &ask("example.org."), SECOND).unwrap();
+    let message = Message::from_vec(&reply.unwrap().bytes).unwrap();
+    assert_eq!(message.answers.len(), 1);
+    assert_eq!((relay.queries(), server.queries()), (1, 1));
 }
 
 #[test]

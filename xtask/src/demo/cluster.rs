@@ -11,13 +11,13 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use hickory_proto::rr::RecordType;
 use testbed::{
-    Bpffs, Child, PodFiles, Scratch, Table, Topology, Upstream, kubelet_resolv_conf, output,
-    udp_query,
+    Bpffs, Child, PodFiles, Scratch, Table, Topology, Upstream, interrupt, kubelet_resolv_conf,
+    output, remove_settings, udp_query,
 };
 
 use super::{
     counters::{Counters, Status},
-    interrupt, queries,
+    queries,
 };
 use crate::workspace::Workspace;
 
@@ -193,10 +193,6 @@ fn copy_of(folder: &Path) -> Result<Scratch> {
 
 /// The command without settings of dns-ctl that happen to be in this environment.
 fn without_settings(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("KXDNS_")) {
-            command.env_remove(name);
-        }
-    }
+    remove_settings(&mut command);
     command
 }

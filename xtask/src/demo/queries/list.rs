@@ -77,10 +77,11 @@ pub(in crate::demo) const ALL: &[Query] = &[
         Expected::NoName,
         Cluster,
     ),
+    // Asked for above, and kept since.
     dig(
         ["www.example.org", "A"],
         Expected::Address(OUTSIDE_ADDRESS),
-        Upstream,
+        Userspace,
     ),
 ];
 
