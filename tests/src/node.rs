@@ -2,9 +2,8 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -150,7 +149,7 @@ pub fn services(services: &[(&str, &str)]) -> String {
 
 /// The program to be tested, in a namespace, without settings from this process's environment.
 pub fn dns_ctl(namespace: &Namespace) -> Result<Command> {
-    let mut command = namespace.command(program()?);
+    let mut command = namespace.command(testbed::program("dns-ctl")?);
     for (name, _) in std::env::vars_os() {
         let is_setting = name.to_str().is_some_and(|name| name.starts_with("KXDNS_"));
         if is_setting || name == "KUBECONFIG" {
@@ -185,55 +184,4 @@ pub fn run_command(bed: &Topology, bpffs: &Bpffs, source: &[&str], flags: &[&str
 
 fn folder(bpffs: &Bpffs) -> PathBuf {
     bpffs.path().join("kxdns")
-}
-
-/// The dns-ctl of this workspace, built once in a test's process.
-fn program() -> Result<&'static Path> {
-    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    PROGRAM
-        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
-        .as_deref()
-        .map_err(|error| anyhow::anyhow!("{error}"))
-}
-
-fn build() -> Result<PathBuf> {
-    // This program is <target>/<profile>/deps/<name>.
-    let this = std::env::current_exe()?;
-    let folder = this
-        .ancestors()
-        .nth(2)
-        .context("a test lies in the target folder")?;
-    let target = folder
-        .parent()
-        .context("a profile lies in the target folder")?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "dns-ctl",
-            "--bin",
-            "dns-ctl",
-            "--target-dir",
-        ])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo tells a test about its package would make build scripts that watch it run again, each time.
-    for (name, _) in std::env::vars_os() {
-        let of_this_package = |name: &str| {
-            ["CARGO_PKG_", "CARGO_MANIFEST_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        };
-        if name.to_str().is_some_and(of_this_package) {
-            command.env_remove(name);
-        }
-    }
-    if folder.ends_with("release") {
-        command.arg("--release");
-    }
-    testbed::output(&mut command)?;
-    Ok(folder.join("dns-ctl"))
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod build_ebpf;
 mod checks;
+mod conformance;
 mod demo;
 mod prerequisites;
 mod steps;
@@ -39,6 +40,15 @@ enum Task {
         /// Run only the tests that do not need root
         #[arg(long)]
         host_only: bool,
+    },
+    /// Compare dns-ctl with CoreDNS on generated clusters
+    ///
+    /// What differs on purpose, and what is compared at all, is in docs/compatibility.md. A difference that is not
+    /// listed there is printed with the seed of its cluster.
+    Conformance {
+        /// How much
+        #[command(flatten)]
+        extent: conformance::Extent,
     },
     /// Measure what kxdns costs on this machine (needs root)
     ///
@@ -81,6 +91,7 @@ fn run(task: Task) -> Result<()> {
         Task::BuildEbpf => build_ebpf::run(&workspace),
         Task::Demo => demo::run(&workspace),
         Task::Test { host_only } => test::run(&workspace, host_only),
+        Task::Conformance { extent } => conformance::run(&workspace, &extent),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
         Task::Fmt => checks::fmt(&workspace),
         Task::Clippy => checks::clippy(&workspace),

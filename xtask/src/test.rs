@@ -10,11 +10,15 @@ use crate::{
 };
 
 /// Test runs that anyone can do: headline, and arguments of `cargo test`.
-const HOST: [(&str, &str); 2] = [
+const HOST: [(&str, &str); 3] = [
     ("tests on the host", ""),
     (
         "API stub against CoreDNS",
         "--package api-stub --features peer",
+    ),
+    (
+        "dns-ctl against CoreDNS",
+        "--package conformance --features peer --test servers",
     ),
 ];
 

@@ -20,6 +20,9 @@ const PACKAGE: &str = "coredns-dist-linux-x64@1.11.1-3";
 /// Names a `CoreDNS` program to use instead of fetching one.
 const PROGRAM_VARIABLE: &str = "KXDNS_COREDNS";
 
+/// Where it tells that it is ready, if it has an address of its own.
+const READY_PORT: u16 = 8181;
+
 /// The `CoreDNS` program: the one `KXDNS_COREDNS` names, else from the cache under the cargo target directory,
 /// else fetched into it by `npm pack`.
 pub fn coredns() -> Result<PathBuf> {
@@ -92,6 +95,21 @@ fn target_dir() -> Result<PathBuf> {
     ))
 }
 
+/// How a `CoreDNS` is to be run.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// The content of its kubeconfig.
+    pub kubeconfig: &'a str,
+    /// The cluster domains it serves, the first one named by PTR records; the reverse zones are always served.
+    pub domains: &'a [String],
+    /// More lines for its kubernetes plugin.
+    pub options: &'a str,
+    /// Where it answers DNS; `None` takes a free port of 127.0.0.1.
+    pub address: Option<SocketAddr>,
+    /// Whom it asks for all other names, and for addresses the cluster does not know; `None` asks nobody.
+    pub upstream: Option<SocketAddr>,
+}
+
 /// A running `CoreDNS` with the kubernetes plugin; killed when this is dropped.
 #[derive(Debug)]
 pub struct CoreDns {
@@ -105,13 +123,29 @@ impl CoreDns {
     /// Starts it for the zone `cluster.local` and reverse zones, without cache, on a free port of 127.0.0.1;
     /// `options` are more lines for its kubernetes plugin.
     pub fn start(kubeconfig: &str, options: &str) -> Result<Self> {
+        Self::start_with(&Setup {
+            kubeconfig,
+            domains: &["cluster.local".to_owned()],
+            options,
+            address: None,
+            upstream: None,
+        })
+    }
+
+    /// Starts it, without cache.
+    pub fn start_with(setup: &Setup<'_>) -> Result<Self> {
         let program = coredns()?;
         let folder = TempDir::new().context("cannot make a directory for CoreDNS")?;
         let config = folder.path().join("kubeconfig");
-        fs::write(&config, kubeconfig).context("cannot write CoreDNS's kubeconfig")?;
-        let (address, ready) = (free_port()?, free_port()?);
+        fs::write(&config, setup.kubeconfig).context("cannot write CoreDNS's kubeconfig")?;
+        let address = setup.address.map_or_else(free_port, Ok)?;
+        let ready = match setup.address {
+            // An address that is its own leaves it every port.
+            Some(address) => SocketAddr::new(address.ip(), READY_PORT),
+            None => free_port()?,
+        };
         let corefile = folder.path().join("Corefile");
-        fs::write(&corefile, corefile_text(address, ready, &config, options))
+        fs::write(&corefile, corefile_text(address, ready, &config, setup))
             .context("cannot write the Corefile")?;
         let mut command = Command::new(&program);
         command
@@ -157,23 +191,35 @@ fn corefile_text(
     address: SocketAddr,
     ready: SocketAddr,
     kubeconfig: &Path,
-    options: &str,
+    setup: &Setup<'_>,
 ) -> String {
+    let zones = format!("{} in-addr.arpa ip6.arpa", setup.domains.join(" "));
+    let port = address.port();
+    let (served, more, forward) = match setup.upstream {
+        None => (zones.replace(' ', &format!(":{port} ")), "", String::new()),
+        Some(upstream) => (
+            ".".to_owned(),
+            "fallthrough in-addr.arpa ip6.arpa",
+            format!("forward . {upstream}"),
+        ),
+    };
     format!(
-        "cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
+        "{served}:{port} {{
     bind {host}
     errors
     ready {ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+    kubernetes {zones} {{
         kubeconfig {kubeconfig} {context}
+        {more}
         {options}
     }}
+    {forward}
 }}
 ",
-        port = address.port(),
         host = address.ip(),
         kubeconfig = kubeconfig.display(),
         context = crate::CONTEXT,
+        options = setup.options,
     )
 }
 

@@ -26,7 +26,19 @@ pub fn get(
     path: &str,
     timeout: Duration,
 ) -> Result<HttpReply> {
-    let reply = namespace.run(|| exchange(server, path, timeout))?;
+    read(
+        namespace.run(|| exchange(server, path, timeout))?,
+        server,
+        path,
+    )
+}
+
+/// Asks from where this process is; otherwise as [`get`].
+pub fn get_here(server: SocketAddr, path: &str, timeout: Duration) -> Result<HttpReply> {
+    read(exchange(server, path, timeout), server, path)
+}
+
+fn read(reply: std::io::Result<String>, server: SocketAddr, path: &str) -> Result<HttpReply> {
     parse(&reply.with_context(|| format!("no reply from http://{server}{path}"))?)
         .with_context(|| format!("http://{server}{path} does not speak HTTP"))
 }

@@ -21,14 +21,17 @@ pub(crate) const LARGEST: usize = 65_535;
 
 /// Binds `address` (port 0: any) in a namespace, UDP and TCP.
 pub(crate) fn bind(namespace: &Namespace, address: SocketAddr) -> Result<(UdpSocket, TcpListener)> {
-    let sockets = namespace.run(|| -> io::Result<_> {
-        let udp = bind_udp(address)?;
-        let tcp = TcpListener::bind(udp.local_addr()?)?;
-        let wake = i64::try_from(WAKE.as_millis()).map_err(io::Error::other)?;
-        setsockopt(&tcp, ReceiveTimeout, &TimeVal::milliseconds(wake))?;
-        Ok((udp, tcp))
-    })?;
+    let sockets = namespace.run(|| bind_here(address))?;
     sockets.with_context(|| format!("can't bind {address} in {}", namespace.name()))
+}
+
+/// Binds `address` (port 0: any) in the caller's namespace, UDP and TCP.
+pub(crate) fn bind_here(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let udp = bind_udp(address)?;
+    let tcp = TcpListener::bind(udp.local_addr()?)?;
+    let wake = i64::try_from(WAKE.as_millis()).map_err(io::Error::other)?;
+    setsockopt(&tcp, ReceiveTimeout, &TimeVal::milliseconds(wake))?;
+    Ok((udp, tcp))
 }
 
 /// Binds `address` for UDP in the caller's namespace.

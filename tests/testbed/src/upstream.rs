@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use hickory_proto::op::Message;
 
 use crate::{
@@ -44,7 +44,18 @@ struct State {
 impl Upstream {
     /// Binds `address` (port 0: any) in a namespace, UDP and TCP, and answers from `table`.
     pub fn start(namespace: &Namespace, address: SocketAddr, table: Table) -> Result<Self> {
-        let (udp, tcp) = sockets::bind(namespace, address)?;
+        let sockets = sockets::bind(namespace, address)?;
+        Self::on(sockets, table)
+    }
+
+    /// Binds `address` (port 0: any) where this process is, UDP and TCP, and answers from `table`.
+    pub fn start_here(address: SocketAddr, table: Table) -> Result<Self> {
+        let sockets =
+            sockets::bind_here(address).with_context(|| format!("can't bind {address}"))?;
+        Self::on(sockets, table)
+    }
+
+    fn on((udp, tcp): (UdpSocket, TcpListener), table: Table) -> Result<Self> {
         let address = udp.local_addr()?;
         let state = Arc::new(State {
             table: Mutex::new(table),
