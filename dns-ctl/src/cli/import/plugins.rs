@@ -15,7 +15,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     (
         "loadbalance",
-        "kube-proxy spreads the clients of a Service; the addresses of a headless one come in one order",
+        "kube-proxy spreads the clients of a Service; the addresses of a headless one take turns",
     ),
 ];
 
@@ -147,9 +147,9 @@ impl Plugin for Other<'_> {
             ("bufsize", [] | ["1232"]) => {
                 Fate::built_in("answers over UDP have 1232 octets at most")
             }
-            ("loadbalance", [policy, ..]) if *policy != "round_robin" => Fate::missing(
-                "addresses have no weights; those of a headless Service come in one order",
-            ),
+            ("loadbalance", [policy, ..]) if *policy != "round_robin" => {
+                Fate::missing("addresses have no weights; those of a headless Service take turns")
+            }
             (name, _) => other(name),
         }
     }
