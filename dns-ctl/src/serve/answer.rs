@@ -132,6 +132,9 @@ impl<'a> Inquiry<'a> {
         loop {
             let records = match self.zone.find(&relative) {
                 Found::Apex => return self.apex(origin, owner),
+                Found::SchemaVersion if self.asks(RecordType::TXT) => {
+                    return self.schema_version(owner);
+                }
                 Found::SchemaVersion => Cow::default(),
                 Found::Records(records) => records,
                 Found::NoSuchName => {
@@ -140,12 +143,6 @@ impl<'a> Inquiry<'a> {
                 }
                 Found::Unknown => return fail(Cause::NotReady),
             };
-            if relative.is_schema_version() && self.asks(RecordType::TXT) {
-                let text = TXT::new(vec![SCHEMA_VERSION.to_owned()]);
-                let record = Record::from_rdata(owner, SCHEMA_VERSION_TTL, RData::TXT(text));
-                self.reply.answers.push(record);
-                return Decision::Reply(self.reply);
-            }
             let Some(alias) = records
                 .alias
                 .as_ref()
@@ -171,6 +168,13 @@ impl<'a> Inquiry<'a> {
             }
             owner = target;
         }
+    }
+
+    fn schema_version(mut self, owner: Name) -> Decision {
+        let text = TXT::new(vec![SCHEMA_VERSION.to_owned()]);
+        let record = Record::from_rdata(owner, SCHEMA_VERSION_TTL, RData::TXT(text));
+        self.reply.answers.push(record);
+        Decision::Reply(self.reply)
     }
 
     fn apex(mut self, origin: &Origin, owner: Name) -> Decision {

@@ -174,10 +174,7 @@ impl Service {
                 Err(cause) => (failed(cause), Area::Outside),
             },
         };
-        match self.reply(&request, answer, area, arrival) {
-            Action::Reply(bytes) => Some(bytes),
-            Action::Ignore | Action::Wait(_) => None,
-        }
+        self.compose(&request, answer, area, arrival)
     }
 
     fn pass_on(
@@ -197,10 +194,19 @@ impl Service {
     }
 
     fn reply(&self, request: &Request, answer: Answer, area: Area, arrival: Arrival) -> Action {
+        let bytes = self.compose(request, answer, area, arrival);
+        bytes.map_or(Action::Ignore, Action::Reply)
+    }
+
+    fn compose(
+        &self,
+        request: &Request,
+        answer: Answer,
+        area: Area,
+        arrival: Arrival,
+    ) -> Option<Vec<u8>> {
         self.count(arrival, area, Some(request.query.query_type), answer.rcode);
-        let limit = u16::try_from(limit(request, arrival)).unwrap_or(u16::MAX);
-        let bytes = compose::compose(request, answer, limit);
-        composed(bytes).map_or(Action::Ignore, Action::Reply)
+        composed(compose::compose(request, answer, limit(request, arrival)))
     }
 
     fn complain(&self, unreadable: Unreadable, arrival: Arrival) -> Action {
@@ -288,15 +294,15 @@ fn parts<'m>(
 ) -> Option<(Question, Client<'m>)> {
     let dnssec_ok = request.edns.is_some_and(|edns| edns.dnssec_ok);
     let question = Question::read(message, dnssec_ok)?;
-    let client = Client::new(message, request.edns, limit(request, arrival))?;
+    let client = Client::new(message, request.edns, limit(request, arrival).into())?;
     Some((question, client))
 }
 
 /// The largest reply for this client.
-fn limit(request: &Request, arrival: Arrival) -> usize {
+fn limit(request: &Request, arrival: Arrival) -> u16 {
     match arrival.transport {
-        Transport::Udp => usize::from(request.udp_limit()),
-        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Udp => request.udp_limit(),
+        Transport::Tcp => u16::MAX,
     }
 }
 
