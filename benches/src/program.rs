@@ -3,6 +3,7 @@
 mod kinds;
 mod loaded;
 mod names;
+mod population;
 pub(crate) mod report;
 
 use std::{borrow::Cow, fs, path::PathBuf};
@@ -57,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     stay_on_one_cpu()?;
     let mut rows = Vec::new();
     for &names in &arguments.names {
-        let population = names / names::Length::ALL.len();
-        ensure!(population > 0, "--names has to be 3 or more");
+        let population = names / names::Sort::ALL.len();
+        ensure!(population > 0, "--names has to be 8 or more");
         eprintln!("{names} names: filling the map");
         let mut loaded = Loaded::new(&object, population)?;
         let mut series: Vec<Series> = series_of_all();

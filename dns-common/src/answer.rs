@@ -1,104 +1,215 @@
-//! Turns the query in a packet into its response: flags, record, lengths, checksums, addresses.
+//! Turns the query in a packet into its response: flags, records, lengths, checksums, addresses.
 
 use crate::{
-    Frame,
+    Frame, Hit,
     checksum::{self, Sum},
-    entry::Record,
-    headers::{Dns, Ethernet, Ipv4, PROTOCOL_UDP, QuestionTail, Udp},
+    headers::{Dns, Ethernet, Ipv4, Ipv6, Opt, PROTOCOL_UDP, QuestionTail, Udp, rr_type},
     maps::ConfigCells,
-    query::{DNS, IP, QUESTION, Query, UDP},
+    query::{MAX_MESSAGE, Query},
+    records::{Written, records_len, write_records},
+    scratch::{Handover, ScratchCells},
+    state::StateCells,
 };
 
-/// Time to live of the IPv4 packets sent.
+/// Time to live of the packets sent.
 const TTL: u8 = 64;
 /// The part of the TOS octet that is DSCP: a response keeps it and starts without ECN marks (RFC 3168).
 const DSCP: u8 = 0xfc;
+/// The bits of ECN where IPv6 has them, in the second octet of its header.
+const ECN6: u8 = 0x30;
+/// RCODE of a name that does not exist (RFC 1035, section 4.1.1).
+const NAME_ERROR: u8 = 3;
 
-/// Offset of the UDP checksum, which [`write()`] leaves to the caller.
-pub const UDP_CHECKSUM: usize = UDP + core::mem::offset_of!(Udp, checksum);
+/// What a query is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The kind of answer.
+    pub hit: Hit,
+    /// Of addresses: how many there are in the scratch space. Of a pointer: octets of the name there. Else
+    /// octets of the name of the zone that has no such name or record.
+    pub number: usize,
+}
+
+/// What answers are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Stock<'m> {
+    /// The configuration.
+    pub config: &'m ConfigCells,
+    /// The state of the map of names.
+    pub state: &'m StateCells,
+    /// Where sets of answers have been copied to.
+    pub scratch: &'m ScratchCells,
+}
 
 /// What the UDP checksum of a response is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Sums {
-    /// Sum of the pseudo header (RFC 768).
+    /// Sum of the pseudo header (RFC 768; RFC 8200, section 8.1).
     pub pseudo: Sum,
     /// Sum of the UDP header, its checksum taken as zero, and of the DNS message.
     pub datagram: Sum,
 }
 
-/// Octets of the frame that carries the answer.
-#[inline(always)]
-#[must_use]
-pub const fn frame_len(query: &Query) -> usize {
-    QUESTION + query.name.len + size_of::<QuestionTail>() + Record::LEN
+impl Answer {
+    /// Whether it says that there is nothing, so that an SOA record goes with it (RFC 2308).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_negative(&self) -> bool {
+        matches!(self.hit, Hit::NoData | Hit::NxDomain)
+    }
 }
 
-/// Writes the response over the query, all but its UDP checksum; the frame has the length that
-/// [`frame_len`] gives.
+impl Handover<1> for Answer {
+    #[inline(always)]
+    fn to_words(&self) -> [u64; 1] {
+        [self.hit as u64 | (self.number as u64) << 8]
+    }
+
+    #[inline(always)]
+    fn from_words([word]: [u64; 1]) -> Self {
+        Self {
+            hit: Hit::of(word as u8),
+            number: (word >> 8 & 0xff) as usize,
+        }
+    }
+}
+
+/// Octets of the DNS message that carries the answer.
+#[inline(always)]
+#[must_use]
+pub const fn message_len(query: &Query, answer: &Answer) -> usize {
+    let opt = match query.edns {
+        Some(_) => size_of::<Opt>(),
+        None => 0,
+    };
+    query.question_end() + records_len(answer) + opt
+}
+
+/// Writes the response over the query, all but its UDP checksum; the frame has the length that it takes
+/// to hold the message of `len` octets.
 ///
 /// `None` if it has not; the frame is then partly written.
 #[inline(always)]
 pub fn write(
     frame: &mut Frame<'_>,
     query: &Query,
-    record: &Record,
-    config: &ConfigCells,
+    answer: &Answer,
+    len: usize,
+    stock: &Stock<'_>,
 ) -> Option<Sums> {
-    let end = frame_len(query);
-    *frame.get_mut(end - Record::LEN)? = record.octets();
-    let message = write_dns(frame.get_mut(DNS)?, query, record, config);
-    let addresses = write_ip(frame.get_mut(IP)?, end - IP);
-    let header = write_udp(frame.get_mut(UDP)?, end - UDP);
+    let at = query.name.at + query.name.len + size_of::<QuestionTail>();
+    let records = write_records(frame, at, query, answer, stock)?;
+    let records = stock.scratch.hand_over(&records);
+    let mut after_name = records.sum.add(query.tail.qtype).add(query.tail.qclass);
+    if let Some(edns) = query.edns {
+        let opt = write_opt(frame, at + records_len(answer), edns.dnssec_ok)?;
+        after_name = if records.is_odd {
+            after_name.add_odd_sum(opt)
+        } else {
+            after_name.add_sum(opt)
+        };
+    }
+    let dns = frame.get_mut(query.transport.dns())?;
+    let header = write_dns(dns, query, answer, &records, stock.config);
+    let mut message = header.add_sum(query.name.sum);
+    // What follows the name begins at an odd offset if the name has an odd length.
+    message = if query.name.len.is_multiple_of(2) {
+        message.add_sum(after_name)
+    } else {
+        message.add_odd_sum(after_name)
+    };
+    let udp_len = (size_of::<Udp>() + len) as u16;
+    let addresses = write_ip(frame, query.transport.ip, udp_len)?;
+    let header = write_udp(frame.get_mut(query.transport.udp)?, udp_len);
     let ethernet: &mut Ethernet = frame.get_mut(0)?;
     (ethernet.source, ethernet.destination) = (ethernet.destination, ethernet.source);
     Some(Sums {
-        pseudo: addresses
-            .add([0, PROTOCOL_UDP])
-            .add(((end - UDP) as u16).to_be_bytes()),
+        pseudo: addresses.add([0, PROTOCOL_UDP]).add(udp_len.to_be_bytes()),
         datagram: message.add_sum(header),
     })
 }
 
-/// Makes the header that of the response; gives the sum of the whole message.
+/// Writes our OPT record; gives its sum, as if it began at an even offset.
 #[inline(always)]
-fn write_dns(dns: &mut Dns, query: &Query, record: &Record, config: &ConfigCells) -> Sum {
+fn write_opt(frame: &mut Frame<'_>, at: usize, dnssec_ok: u8) -> Option<Sum> {
+    let opt: &mut Opt = frame.get_mut(at)?;
+    *opt = Opt {
+        name: 0,
+        rr_type: rr_type::OPT.to_be_bytes(),
+        udp_size: (MAX_MESSAGE as u16).to_be_bytes(),
+        rcode: 0,
+        version: 0,
+        flags: [dnssec_ok, 0],
+        length: [0, 0],
+    };
+    let [type_high, type_low] = opt.rr_type;
+    let [size_high, size_low] = opt.udp_size;
+    Some(
+        Sum::new()
+            .add([0, type_high])
+            .add([type_low, size_high])
+            .add([size_low, 0])
+            .add([0, dnssec_ok]),
+    )
+}
+
+/// Makes the header that of the response; gives its sum.
+#[inline(always)]
+fn write_dns(
+    dns: &mut Dns,
+    query: &Query,
+    answer: &Answer,
+    records: &Written,
+    config: &ConfigCells,
+) -> Sum {
+    let rcode = match answer.hit {
+        Hit::NxDomain => NAME_ERROR,
+        _ => 0,
+    };
+    let (answers, authorities) = if answer.is_negative() {
+        ([0, 0], [0, 1])
+    } else {
+        ([0, records.answers], [0, 0])
+    };
     *dns = Dns {
         id: dns.id,
         flags: Dns::QR | Dns::AA | dns.flags & Dns::RD,
         // AD and CD are clear in authoritative responses (RFC 4035, section 3.1.6).
-        flags2: config.recursion(),
+        flags2: config.recursion() | rcode,
         questions: [0, 1],
-        answers: [0, 1],
-        authorities: [0, 0],
-        additionals: [0, 0],
+        answers,
+        authorities,
+        additionals: [0, query.edns.is_some().into()],
     };
-    let header = Sum::new()
+    Sum::new()
         .add(dns.id)
         .add([dns.flags, dns.flags2])
         .add(dns.questions)
-        .add(dns.answers);
-    // What follows the name begins at an odd offset if the name has an odd length.
-    let after_name = record.sum().add(query.tail.qtype).add(query.tail.qclass);
-    let message = header.add_sum(query.name.sum);
-    if query.name.len.is_multiple_of(2) {
-        message.add_sum(after_name)
-    } else {
-        message.add_odd_sum(after_name)
+        .add(dns.answers)
+        .add(dns.authorities)
+        .add(dns.additionals)
+}
+
+/// Makes the IP header at `at` that of a packet on its way back, with `len` octets behind it; gives the
+/// sum of the addresses.
+#[inline(always)]
+fn write_ip(frame: &mut Frame<'_>, at: usize, len: u16) -> Option<Sum> {
+    match frame.get::<u8>(at)? >> 4 {
+        4 => Some(write_ipv4(frame.get_mut(at)?, len)),
+        _ => Some(write_ipv6(frame.get_mut(at)?, len)),
     }
 }
 
-/// Makes the header that of a packet of `len` octets on its way back; gives the sum of the addresses.
-///
 /// The checksum is updated, not computed: a header that came damaged leaves damaged.
 #[inline(always)]
-fn write_ip(ip: &mut Ipv4, len: usize) -> Sum {
+fn write_ipv4(ip: &mut Ipv4, len: u16) -> Sum {
     let removed = Sum::new()
         .add(ip.total_length)
         .add([ip.version_ihl, ip.tos])
         .add([ip.ttl, ip.protocol]);
     ip.tos &= DSCP;
     ip.ttl = TTL;
-    ip.total_length = (len as u16).to_be_bytes();
+    ip.total_length = (size_of::<Ipv4>() as u16 + len).to_be_bytes();
     let added = Sum::new()
         .add(ip.total_length)
         .add([ip.version_ihl, ip.tos])
@@ -108,11 +219,27 @@ fn write_ip(ip: &mut Ipv4, len: usize) -> Sum {
     Sum::new().add4(ip.source).add4(ip.destination)
 }
 
+/// The flow label stays: what balances by it takes the response the way of the query.
+#[inline(always)]
+fn write_ipv6(ip: &mut Ipv6, len: u16) -> Sum {
+    ip.version_class_flow[1] &= !ECN6;
+    ip.hop_limit = TTL;
+    ip.payload_length = len.to_be_bytes();
+    (ip.source, ip.destination) = (ip.destination, ip.source);
+    let addresses: [[u8; 8]; 4] = bytemuck::cast([ip.source, ip.destination]);
+    let [first, second, third, fourth] = addresses.map(u64::from_le_bytes);
+    Sum::new()
+        .add_word(first)
+        .add_word(second)
+        .add_word(third)
+        .add_word(fourth)
+}
+
 /// Makes the header that of a datagram of `len` octets on its way back; gives its sum, without the
 /// checksum, which is computed whole: that of a packet from a local pod is only begun.
 #[inline(always)]
-fn write_udp(udp: &mut Udp, len: usize) -> Sum {
-    udp.length = (len as u16).to_be_bytes();
+fn write_udp(udp: &mut Udp, len: u16) -> Sum {
+    udp.length = len.to_be_bytes();
     (udp.source, udp.destination) = (udp.destination, udp.source);
     Sum::new()
         .add(udp.length)

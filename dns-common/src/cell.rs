@@ -1,15 +1,15 @@
-//! A word of a map's value: it may change at any time, and is only ever read whole.
+//! A word of a map's value: it may change at any time, and is only ever read or written whole.
 //!
-//! This is a relaxed atomic load. LLVM's BPF target can't select one (as of LLVM 22), so in the kernel
-//! the same instruction, a load of eight octets, is asked for as a volatile read.
+//! These are relaxed atomic loads and stores. LLVM's BPF target can't select them (as of LLVM 22), so in
+//! the kernel the same instructions, of eight octets, are asked for as volatile accesses.
 #![cfg_attr(
     target_arch = "bpf",
-    expect(unsafe_code, reason = "a volatile read takes a pointer")
+    expect(unsafe_code, reason = "a volatile access takes a pointer")
 )]
 
 use core::sync::atomic::AtomicU64;
 
-/// A word that userspace may change while the kernel reads it.
+/// A word that others may change while it is read.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct Cell(AtomicU64);
@@ -28,5 +28,17 @@ impl Cell {
         // an aligned load of eight octets is one instruction.
         #[cfg(target_arch = "bpf")]
         return unsafe { self.0.as_ptr().read_volatile() };
+    }
+
+    /// Makes it this word.
+    #[inline(always)]
+    pub(crate) fn set(&self, word: u64) {
+        #[cfg(not(target_arch = "bpf"))]
+        self.0.store(word, core::sync::atomic::Ordering::Relaxed);
+        // SAFETY: as in `get`; an atomic may be written through a shared reference.
+        #[cfg(target_arch = "bpf")]
+        unsafe {
+            self.0.as_ptr().write_volatile(word);
+        }
     }
 }

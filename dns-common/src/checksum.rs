@@ -52,6 +52,20 @@ impl Sum {
         Self(self.0 + other.fold().swap_bytes() as u64)
     }
 
+    /// A sum that was folded to 16 bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(folded: u16) -> Self {
+        Self(folded as u64)
+    }
+
+    /// The sum of `number` repetitions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn times(self, number: u8) -> Self {
+        Self(self.fold() as u64 * number as u64)
+    }
+
     /// The sum in 16 bits, in the order of memory.
     #[inline(always)]
     #[must_use]

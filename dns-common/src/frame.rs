@@ -19,8 +19,10 @@ pub struct Frame<'p> {
     packet: PhantomData<&'p mut [u8]>,
 }
 
-/// Largest offset, and mask of offsets: no packet is longer.
-const MAX_AT: usize = 0xffff;
+/// Largest offset, and mask of offsets: what is read lies far below.
+///
+/// The verifier takes no access that could end past 65,535 octets (`find_good_pkt_pointers`).
+const MAX_AT: usize = 0x7fff;
 
 impl<'p> Frame<'p> {
     /// The view of a packet in a buffer.

@@ -6,10 +6,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::name::NAME_WORDS;
+use crate::{entry::AREA_WORDS, name::NAME_WORDS};
 
-/// Words that a seal covers.
-pub const SEAL_WORDS: usize = 3;
+/// Most words that a seal covers: the head, and a set of answers.
+pub const SEAL_WORDS: usize = 1 + AREA_WORDS;
 
 /// The secret of one set of maps; random, never changed while the maps live.
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
@@ -17,7 +17,7 @@ pub const SEAL_WORDS: usize = 3;
 pub struct HashKeys {
     /// Keys of a name's words.
     pub name: [u64; NAME_WORDS],
-    /// Keys of a sealed answer's words.
+    /// Keys of a sealed answer's words, the head first.
     pub seal: [u64; SEAL_WORDS],
 }
 
@@ -68,13 +68,11 @@ impl HashKeys {
         NameKey(sum.finish())
     }
 
-    /// The seal of `words` in the entry under `key`.
+    /// The seal of `head` and `words` in the entry under `key`.
     #[must_use]
-    pub fn seal(&self, key: NameKey, words: [u64; SEAL_WORDS]) -> u64 {
-        let sum = words
-            .into_iter()
-            .zip(self.seal)
-            .fold(Nh::new(), |sum, (word, key)| sum.add(word, key));
+    pub fn seal(&self, key: NameKey, head: u64, words: &[u64]) -> u64 {
+        let words = core::iter::once(&head).chain(words).zip(self.seal);
+        let sum = words.fold(Nh::new(), |sum, (&word, key)| sum.add(word, key));
         sum.finish() ^ key.0
     }
 }

@@ -18,15 +18,24 @@ compile_error!("words of names and records are laid out for little-endian machin
 pub mod answer;
 mod cell;
 pub mod checksum;
+pub mod edns;
 pub mod entry;
 pub mod frame;
 pub mod hash;
+pub mod head;
 pub mod headers;
 pub mod maps;
 pub mod name;
 pub mod outcome;
 pub mod query;
+pub mod record;
+mod records;
 mod respond;
+pub mod scratch;
+pub mod state;
+pub mod transport;
+mod verifier;
+pub mod zones;
 
 pub use frame::Frame;
 pub use outcome::{Hit, Hook, Miss, Outcome};

@@ -3,37 +3,49 @@
 //! | map | kind | key | value |
 //! | --- | --- | --- | --- |
 //! | `CONFIG` | array of one | 0 | [`Config`] |
+//! | `STATE` | array of one | 0 | [`crate::state::State`] |
+//! | `ZONES` | array of one | 0 | [`crate::zones::Zones`] |
 //! | `SERVICES` | hash | [`ServiceKey`] | `u8`, always 1 |
 //! | `NAMES` | hash, not preallocated | [`crate::hash::NameKey`] | [`crate::entry::Entry`] |
 //! | `OUTCOMES` | per-CPU array, one element for each [`crate::Hook`] | hook | [`Counters`] |
+//! | `SCRATCH` | per-CPU array, one element for each [`crate::Hook`] | hook | [`crate::scratch::Scratch`] |
 //! | `ATTACHED` | hash, not read by the kernel programs | interface index | [`Attachment`] |
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
     cell::Cell,
-    hash::{HashKeys, NameKey, Nh, SEAL_WORDS},
+    hash::{HashKeys, Nh},
     name::NAME_WORDS,
     outcome::OUTCOMES,
+    record::{SOA_WORDS, Templates},
 };
 
 /// Version of this contract: changes whenever a key, a value or the meaning of either changes after a release.
-pub const ABI_VERSION: u64 = 1;
+pub const ABI_VERSION: u64 = 2;
 
 /// Names of the maps, as the kernel object has them.
 pub mod map_name {
     /// The one [`super::Config`].
     pub const CONFIG: &str = "CONFIG";
+    /// The one [`crate::state::State`].
+    pub const STATE: &str = "STATE";
+    /// The one [`crate::zones::Zones`].
+    pub const ZONES: &str = "ZONES";
     /// The addresses at which clients reach DNS.
     pub const SERVICES: &str = "SERVICES";
     /// The names and their answers.
     pub const NAMES: &str = "NAMES";
     /// What became of the packets.
     pub const OUTCOMES: &str = "OUTCOMES";
+    /// Where sets of answers are put together.
+    pub const SCRATCH: &str = "SCRATCH";
     /// Where the programs are attached.
     pub const ATTACHED: &str = "ATTACHED";
     /// Every map.
-    pub const ALL: [&str; 5] = [CONFIG, SERVICES, NAMES, OUTCOMES, ATTACHED];
+    pub const ALL: [&str; 8] = [
+        CONFIG, STATE, ZONES, SERVICES, NAMES, OUTCOMES, SCRATCH, ATTACHED,
+    ];
 }
 
 /// Capacity of `NAMES` unless configured.
@@ -56,6 +68,10 @@ pub struct Config {
     pub offload: u64,
     /// The flags octet of responses that says whether recursion is available: `Dns::RA` or zero.
     pub recursion: u64,
+    /// 1 if names and types may be denied in the kernel, else 0.
+    pub negative: u64,
+    /// What all records have in common.
+    pub templates: Templates,
     /// The secret of the hash and of the seal.
     pub keys: HashKeys,
 }
@@ -70,7 +86,10 @@ const VERSION: usize = 0;
 const PORTS: usize = 1;
 const OFFLOAD: usize = 2;
 const RECURSION: usize = 3;
-const NAME_KEYS: usize = 4;
+const NEGATIVE: usize = 4;
+const RECORD: usize = 5;
+const SOA: usize = RECORD + 2;
+const NAME_KEYS: usize = SOA + SOA_WORDS;
 const SEAL_KEYS: usize = NAME_KEYS + NAME_WORDS;
 
 /// An address and port at which clients reach the cluster's DNS.
@@ -104,6 +123,9 @@ const _: () = {
     assert!(core::mem::offset_of!(Config, ports) == PORTS * 8);
     assert!(core::mem::offset_of!(Config, offload) == OFFLOAD * 8);
     assert!(core::mem::offset_of!(Config, recursion) == RECURSION * 8);
+    assert!(core::mem::offset_of!(Config, negative) == NEGATIVE * 8);
+    assert!(core::mem::offset_of!(Config, templates) == RECORD * 8);
+    assert!(core::mem::offset_of!(Templates, soa) == (SOA - RECORD) * 8);
     assert!(core::mem::offset_of!(Config, keys) == NAME_KEYS * 8);
     assert!(core::mem::offset_of!(HashKeys, seal) == NAME_WORDS * 8);
 };
@@ -117,23 +139,50 @@ impl Config {
 }
 
 impl ServiceKey {
-    /// The key of an IPv4 address and a port, both in network order.
+    /// The key of an address (as [`ServiceKey::mapped`] or an IPv6 address has it) and a port in network order.
     #[inline(always)]
     #[must_use]
-    pub const fn ipv4(address: [u8; 4], port: [u8; 2]) -> Self {
+    pub const fn new(address: [u32; 4], port: [u8; 2]) -> Self {
         Self {
-            address: [0, 0, 0xffff_0000, u32::from_le_bytes(address)],
+            address,
             port: u16::from_le_bytes(port) as u32,
         }
+    }
+
+    /// An IPv4 address mapped into IPv6.
+    #[inline(always)]
+    #[must_use]
+    pub const fn mapped(address: [u8; 4]) -> [u32; 4] {
+        [0, 0, 0xffff_0000, u32::from_le_bytes(address)]
+    }
+
+    /// Whether an address is one that [`Self::mapped`] gives.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_mapped(address: &[u32; 4]) -> bool {
+        address[0] == 0 && address[1] == 0 && address[2] == 0xffff_0000
+    }
+
+    /// The key of an IPv4 address and a port, both in network order.
+    #[must_use]
+    pub const fn ipv4(address: [u8; 4], port: [u8; 2]) -> Self {
+        Self::new(Self::mapped(address), port)
     }
 
     /// The key of an IPv6 address and a port, both in network order.
     #[must_use]
     pub fn ipv6(address: [u8; 16], port: [u8; 2]) -> Self {
-        Self {
-            address: bytemuck::cast(address),
-            port: u16::from_le_bytes(port).into(),
-        }
+        Self::new(bytemuck::cast(address), port)
+    }
+
+    /// The IPv6 address, or the mapped IPv4 address, and the port.
+    #[must_use]
+    pub fn socket(&self) -> ([u8; 16], u16) {
+        let [high, low, ..] = self.port.to_le_bytes();
+        (
+            bytemuck::cast(self.address),
+            u16::from_be_bytes([high, low]),
+        )
     }
 }
 
@@ -180,16 +229,39 @@ impl ConfigCells {
         self.word(NAME_KEYS + index)
     }
 
-    /// The seal of `words` in the entry under `key`.
+    /// Whether names and types may be denied in the kernel at all.
     #[inline(always)]
     #[must_use]
-    pub fn seal(&self, key: NameKey, words: [u64; SEAL_WORDS]) -> u64 {
-        let [first, second, third] = words;
-        let sum = Nh::new()
-            .add(first, self.word(SEAL_KEYS))
-            .add(second, self.word(SEAL_KEYS + 1))
-            .add(third, self.word(SEAL_KEYS + 2));
-        sum.finish() ^ key.0
+    pub fn may_deny(&self) -> bool {
+        self.word(NEGATIVE) != 0
+    }
+
+    /// A word of [`Templates::record`].
+    #[inline(always)]
+    #[must_use]
+    pub fn record(&self, index: usize) -> u64 {
+        self.word(RECORD + index)
+    }
+
+    /// A word of [`Templates::soa`].
+    #[inline(always)]
+    #[must_use]
+    pub fn soa(&self, index: usize) -> u64 {
+        self.word(SOA + index)
+    }
+
+    /// A seal to which the words of a set are still to be added.
+    #[inline(always)]
+    #[must_use]
+    pub fn begin_seal(&self, head: u64) -> Nh {
+        Nh::new().add(head, self.word(SEAL_KEYS))
+    }
+
+    /// The seal with the word of a set that stands at `index`.
+    #[inline(always)]
+    #[must_use]
+    pub fn add_to_seal(&self, seal: Nh, index: usize, word: u64) -> Nh {
+        seal.add(word, self.word(SEAL_KEYS + 1 + index))
     }
 
     #[inline(always)]

@@ -5,7 +5,9 @@ use crate::{
     checksum::Sum,
     entry::EntryCells,
     hash::{NameKey, Nh},
+    head::Head,
     maps::ConfigCells,
+    verifier::forget_range,
 };
 
 /// Longest name in wire form, root label included (RFC 1035, section 2.3.4).
@@ -13,7 +15,7 @@ pub const MAX_NAME: usize = 255;
 /// Longest label (RFC 1035, section 2.3.4).
 pub const MAX_LABEL: u8 = 63;
 /// Most labels that a name can have, the root label counted.
-const MAX_LABELS: usize = 128;
+pub(crate) const MAX_LABELS: usize = 128;
 /// Words that hold the longest name.
 pub const NAME_WORDS: usize = MAX_NAME.div_ceil(8);
 
@@ -50,7 +52,6 @@ impl Name {
             hash = hash.add(lower(word), config.name_key(index));
             Ok(())
         })?;
-        let len = forget_range(len);
         Ok(Self {
             at,
             len,
@@ -59,13 +60,13 @@ impl Name {
         })
     }
 
-    /// Whether `entry` is that of this very name.
+    /// Whether `entry`, whose head was read as `head`, is that of this very name.
     ///
     /// # Errors
     /// [`Miss::OtherName`] if another name has the same hash.
     #[inline(always)]
-    pub fn matches(&self, frame: &Frame<'_>, entry: &EntryCells) -> Result<(), Miss> {
-        if entry.name_len() != self.len {
+    pub fn matches(&self, frame: &Frame<'_>, entry: &EntryCells, head: Head) -> Result<(), Miss> {
+        if head.name_len() != self.len {
             return Err(Miss::OtherName);
         }
         for_each_word(frame, self.at, self.len, |index, word| {
@@ -94,28 +95,6 @@ fn measure(frame: &Frame<'_>, at: usize) -> Result<usize, Miss> {
         }
     }
     Err(Miss::NameTooLong)
-}
-
-/// Every octet at its own index.
-static OCTETS: [u8; 256] = {
-    let mut octets = [0; 256];
-    let mut at = 0;
-    while at < octets.len() {
-        octets[at] = at as u8;
-        at += 1;
-    }
-    octets
-};
-
-/// The same number, of which the verifier then knows no more than that it is at most 255.
-///
-/// The verifier follows what it knows of values and of the packet's extent along every path: a loop that
-/// can end after any of its rounds would have all that follows it checked once for each. A number out of
-/// a map may be any number, and what was proved of an offset ends where the offset is made anew.
-#[inline(always)]
-fn forget_range(number: usize) -> usize {
-    let octets = core::hint::black_box(&OCTETS);
-    octets.get(number).map_or(0, |&number| usize::from(number))
 }
 
 /// Gives the words of the name of `len` octets at `at` with their indices, the last one padded with zeros.

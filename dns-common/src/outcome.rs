@@ -35,7 +35,11 @@ macro_rules! reasons {
 reasons! {
     /// The kind of an answer given in the kernel.
     Hit {
-        A = "a", "Answered with the IPv4 address of a Service.";
+        A = "a", "Answered with IPv4 addresses.";
+        Aaaa = "aaaa", "Answered with IPv6 addresses.";
+        NoData = "nodata", "Answered that the name has no record of the type.";
+        NxDomain = "nxdomain", "Answered that the name does not exist.";
+        Ptr = "ptr", "Answered with the name that an address points back to.";
     }
 }
 
@@ -43,33 +47,54 @@ reasons! {
     /// Why a packet was passed on, in the order in which the packet path finds out.
     Miss {
         NotConfigured = "not_configured", "Userspace has not written the maps yet.";
-        Truncated = "truncated", "The packet ends before its headers or its question do.";
+        Truncated = "truncated", "The packet ends before its headers, its question or its OPT record do.";
         NotUnicast = "not_unicast", "The frame goes to a group of stations.";
-        NotIpv4 = "not_ipv4", "The frame carries no IPv4.";
-        IpHeader = "ip_header", "The IPv4 header's version or lengths are wrong.";
-        IpOptions = "ip_options", "The IPv4 header has options.";
-        NotUdp = "not_udp", "The IPv4 packet carries no UDP.";
+        NotIp = "not_ip", "The frame carries neither IPv4 nor IPv6, or more than two VLAN tags.";
+        IpHeader = "ip_header", "The IP header's version or lengths are wrong.";
+        IpOptions = "ip_options", "The IPv4 header has options, or an extension header follows the IPv6 header.";
+        NotUdp = "not_udp", "The IP packet carries no UDP.";
         Fragment = "fragment", "The IPv4 packet is a fragment.";
         OtherPort = "other_port", "The packet goes to a port that DNS does not have.";
         OtherAddress = "other_address", "The packet goes to an address and port that are not the cluster's DNS.";
-        UdpLength = "udp_length", "The UDP length disagrees with the IPv4 length.";
+        UdpLength = "udp_length", "The UDP length disagrees with the IP length.";
+        NoChecksum = "no_checksum", "The UDP checksum is missing, which IPv6 does not permit.";
         Response = "response", "The DNS message is a response.";
         Opcode = "opcode", "The opcode is not QUERY.";
         HeaderBits = "header_bits", "The DNS header of the query has bits set that belong to responses.";
         QuestionCount = "question_count", "The message does not have exactly one question.";
         RecordCount = "record_count", "The query carries answer or authority records.";
-        Additional = "additional", "The query carries additional records, EDNS among them.";
+        Additional = "additional", "The query carries an additional record other than one OPT record.";
         Compressed = "compressed", "The name in the question is compressed.";
         LabelType = "label_type", "A label of the name is longer than 63 octets or of an unknown type.";
         NameTooLong = "name_too_long", "The name is longer than 255 octets.";
-        TrailingOctets = "trailing_octets", "Octets follow the question.";
+        TrailingOctets = "trailing_octets", "Octets follow the question or the OPT record.";
+        EdnsVersion = "edns_version", "The version of EDNS is not 0.";
+        EdnsOptions = "edns_options", "The EDNS options are malformed, more than eight, or have one that the server checks.";
         Class = "class", "The class is not IN.";
-        TypeNotServed = "type_not_served", "The kernel answers no questions of this type.";
-        UnknownName = "unknown_name", "The map does not hold the name.";
+        TypeNotServed = "type_not_served", "The question is for a transfer or another type that no record has.";
+        OutsideZones = "outside_zones", "The name is not held, and lies in no cluster domain.";
+        ByRule = "by_rule", "The name is one of a pod that only the server can work out.";
+        NegativeOff = "negative_off", "There is no such name or record, but the kernel is told not to deny any.";
+        Incomplete = "incomplete", "There may be such a name or record: the map is being changed, full, or not filled yet.";
         OtherName = "other_name", "The map holds another name under the same hash.";
-        TypeNotHeld = "type_not_held", "The map holds the name, but no answer of this type.";
+        TypeNotHeld = "type_not_held", "The name is held, but its records of this type are left to the server.";
         Torn = "torn", "The entry was being replaced while it was read.";
-        NoRoom = "no_room", "The packet could not be made longer.";
+        TooLong = "too_long", "The answer is longer than the client takes.";
+        NoRoom = "no_room", "The packet could not be made as long as the answer.";
+    }
+}
+
+impl Hit {
+    /// The kind with this number.
+    #[inline(always)]
+    pub(crate) const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::A,
+            1 => Self::Aaaa,
+            2 => Self::NoData,
+            3 => Self::NxDomain,
+            _ => Self::Ptr,
+        }
     }
 }
 
@@ -140,6 +165,13 @@ impl From<Result<Hit, Miss>> for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_is_found_by_its_number() {
+        for &hit in Hit::ALL {
+            assert_eq!(Hit::of(hit as u8), hit);
+        }
+    }
 
     #[test]
     fn indices_count_up_and_labels_differ() {

@@ -1,34 +1,35 @@
 //! A DNS query over UDP, found in a packet and checked in every field that an answer relies on.
 
 use crate::{
-    Frame, Hit, Miss,
-    headers::{
-        CLASS_IN, DONT_FRAGMENT, Dns, ETHERTYPE_IPV4, Ethernet, Ipv4, PROTOCOL_UDP, QuestionTail,
-        TYPE_A, Udp, VERSION_IHL,
-    },
+    Frame, Miss,
+    checksum::Sum,
+    edns::Edns,
+    hash::NameKey,
+    headers::{CLASS_IN, Dns, QuestionTail, rr_type},
     maps::{ConfigCells, ServiceKey},
     name::Name,
+    scratch::Handover,
+    transport::Transport,
 };
 
-/// Offset of the IPv4 header.
-pub const IP: usize = size_of::<Ethernet>();
-/// Offset of the UDP header.
-pub const UDP: usize = IP + size_of::<Ipv4>();
-/// Offset of the DNS header.
-pub const DNS: usize = UDP + size_of::<Udp>();
-/// Offset of the question.
-pub const QUESTION: usize = DNS + size_of::<Dns>();
-
-/// The bit of an Ethernet address's first octet that says that it is a group's (IEEE 802).
-const GROUP: u8 = 1;
+/// The message size that every client takes (RFC 1035, section 4.2.1).
+pub const MIN_MESSAGE: usize = 512;
+/// The largest message sent: no path of today fragments it (DNS Flag Day 2020; RFC 9715, section 3.1).
+pub const MAX_MESSAGE: usize = 1232;
 
 /// A query that an answer can be written to.
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
+    /// Where the headers stand in the frame.
+    pub transport: Transport,
+    /// The client's identifier of the query.
+    pub id: [u8; 2],
     /// The name asked for.
     pub name: Name,
     /// Type and class asked for.
     pub tail: QuestionTail,
+    /// What the client says in its OPT record, if it sent one.
+    pub edns: Option<Edns>,
     /// Octets of the whole frame, padding of short Ethernet frames included.
     pub frame_len: usize,
 }
@@ -43,93 +44,127 @@ pub fn parse(
     config: &ConfigCells,
     is_service: impl FnOnce(&ServiceKey) -> bool,
 ) -> Result<Query, Miss> {
-    let dns_len = check_transport(frame, config, is_service)?;
-    check_header(frame.get(DNS).ok_or(Miss::Truncated)?)?;
-    let name = Name::walk(frame, QUESTION, config)?;
-    let tail: QuestionTail = *frame.get(QUESTION + name.len).ok_or(Miss::Truncated)?;
+    let (transport, dns_len) = Transport::find(frame, config, is_service)?;
+    let dns: &Dns = frame.get(transport.dns()).ok_or(Miss::Truncated)?;
+    check_header(dns)?;
+    let (id, additionals) = (dns.id, dns.additionals);
+    let name = Name::walk(frame, transport.question(), config)?;
+    let tail: QuestionTail = *frame.get(name.at + name.len).ok_or(Miss::Truncated)?;
     let read = size_of::<Dns>() + name.len + size_of::<QuestionTail>();
-    if dns_len < read {
+    let Some(left) = dns_len.checked_sub(read) else {
         return Err(Miss::Truncated);
-    }
-    if dns_len > read {
-        return Err(Miss::TrailingOctets);
-    }
+    };
+    let edns = if additionals == [0, 0] {
+        if left > 0 {
+            return Err(Miss::TrailingOctets);
+        }
+        None
+    } else {
+        let at = name.at + name.len + size_of::<QuestionTail>();
+        Some(Edns::read(frame, at, left)?)
+    };
     if tail.qclass != CLASS_IN {
         return Err(Miss::Class);
     }
+    if is_meta(tail.qtype()) {
+        return Err(Miss::TypeNotServed);
+    }
     Ok(Query {
+        transport,
+        id,
         name,
         tail,
+        edns,
         frame_len: frame.len(),
     })
 }
 
 impl Query {
-    /// The kind of answer that the query asks for.
-    ///
-    /// # Errors
-    /// [`Miss::TypeNotServed`] if the kernel never gives such an answer.
+    /// Octets of the question with the DNS header before it.
     #[inline(always)]
-    pub fn kind(&self) -> Result<Hit, Miss> {
-        match self.tail.qtype {
-            TYPE_A => Ok(Hit::A),
-            _ => Err(Miss::TypeNotServed),
+    #[must_use]
+    pub const fn question_end(&self) -> usize {
+        size_of::<Dns>() + self.name.len + size_of::<QuestionTail>()
+    }
+
+    /// Octets of the longest message that the client takes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        match &self.edns {
+            None => MIN_MESSAGE,
+            Some(edns) if edns.udp_size <= MIN_MESSAGE => MIN_MESSAGE,
+            Some(edns) if edns.udp_size >= MAX_MESSAGE => MAX_MESSAGE,
+            Some(edns) => edns.udp_size,
         }
     }
 }
 
-/// Checks everything below DNS; gives the length of the DNS message in octets.
-#[inline(always)]
-fn check_transport(
-    frame: &Frame<'_>,
-    config: &ConfigCells,
-    is_service: impl FnOnce(&ServiceKey) -> bool,
-) -> Result<usize, Miss> {
-    let ethernet: &Ethernet = frame.get(0).ok_or(Miss::Truncated)?;
-    if ethernet.destination[0] & GROUP != 0 {
-        return Err(Miss::NotUnicast);
+impl QuestionTail {
+    /// The type asked for, as a number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn qtype(&self) -> u16 {
+        u16::from_be_bytes(self.qtype)
     }
-    if ethernet.ethertype != ETHERTYPE_IPV4 {
-        return Err(Miss::NotIpv4);
-    }
-    let ip: &Ipv4 = frame.get(IP).ok_or(Miss::Truncated)?;
-    if ip.version_ihl != VERSION_IHL {
-        let has_options = ip.version_ihl > VERSION_IHL && ip.version_ihl >> 4 == 4;
-        return Err(if has_options {
-            Miss::IpOptions
-        } else {
-            Miss::IpHeader
-        });
-    }
-    if ip.protocol != PROTOCOL_UDP {
-        return Err(Miss::NotUdp);
-    }
-    // Neither more fragments, nor an offset, nor the reserved bit.
-    if ip.fragment[0] & !DONT_FRAGMENT != 0 || ip.fragment[1] != 0 {
-        return Err(Miss::Fragment);
-    }
-    let udp: &Udp = frame.get(UDP).ok_or(Miss::Truncated)?;
-    if !config.may_have_port(udp.destination) {
-        return Err(Miss::OtherPort);
-    }
-    if !is_service(&ServiceKey::ipv4(ip.destination, udp.destination)) {
-        return Err(Miss::OtherAddress);
-    }
-    let ip_len = usize::from(u16::from_be_bytes(ip.total_length));
-    let udp_len = usize::from(u16::from_be_bytes(udp.length));
-    if ip_len < size_of::<Ipv4>() + size_of::<Udp>() {
-        return Err(Miss::IpHeader);
-    }
-    if udp_len + size_of::<Ipv4>() != ip_len {
-        return Err(Miss::UdpLength);
-    }
-    if IP + ip_len > frame.len() {
-        return Err(Miss::Truncated);
-    }
-    Ok(udp_len - size_of::<Udp>())
 }
 
-/// Checks that the header is that of a plain query with one question.
+impl Handover<4> for Query {
+    #[inline(always)]
+    fn to_words(&self) -> [u64; 4] {
+        let (ip, udp) = (self.transport.ip as u64, self.transport.udp as u64);
+        let (at, len) = (self.name.at as u64, self.name.len as u64);
+        let (present, dnssec_ok, udp_size) = match self.edns {
+            Some(edns) => (1, u64::from(edns.dnssec_ok), edns.udp_size as u64),
+            None => (0, 0, 0),
+        };
+        let [id, qtype, qclass] = [self.id, self.tail.qtype, self.tail.qclass]
+            .map(|octets| u64::from(u16::from_le_bytes(octets)));
+        [
+            ip | udp << 8 | at << 16 | len << 24 | present << 32 | dnssec_ok << 40 | udp_size << 48,
+            u64::from(self.name.sum.fold()) | id << 16 | qtype << 32 | qclass << 48,
+            self.name.key.0,
+            self.frame_len as u64,
+        ]
+    }
+
+    #[inline(always)]
+    fn from_words([places, numbers, key, frame_len]: [u64; 4]) -> Self {
+        let octet = |shift: u32| (places >> shift & 0xff) as usize;
+        let octets = |shift: u32| ((numbers >> shift) as u16).to_le_bytes();
+        Self {
+            transport: Transport {
+                ip: octet(0),
+                udp: octet(8),
+            },
+            id: octets(16),
+            name: Name {
+                at: octet(16),
+                len: octet(24),
+                key: NameKey(key),
+                sum: Sum::of(numbers as u16),
+            },
+            tail: QuestionTail {
+                qtype: octets(32),
+                qclass: octets(48),
+            },
+            edns: (octet(32) != 0).then_some(Edns {
+                udp_size: (places >> 48) as usize,
+                dnssec_ok: octet(40) as u8,
+            }),
+            frame_len: frame_len as usize,
+        }
+    }
+}
+
+/// Whether a type is none of records: reserved, EDNS, a transfer or another meta type (RFC 6895, section 3.1).
+/// `ANY` is answered as a type that no name has.
+#[inline(always)]
+const fn is_meta(qtype: u16) -> bool {
+    matches!(qtype, 0 | rr_type::OPT | 128..rr_type::ANY)
+}
+
+/// Checks that the header is that of a plain query with one question and no records but one additional.
 #[inline(always)]
 fn check_header(dns: &Dns) -> Result<(), Miss> {
     if dns.flags & Dns::QR != 0 {
@@ -147,7 +182,7 @@ fn check_header(dns: &Dns) -> Result<(), Miss> {
     if dns.answers != [0, 0] || dns.authorities != [0, 0] {
         return Err(Miss::RecordCount);
     }
-    if dns.additionals != [0, 0] {
+    if dns.additionals[0] != 0 || dns.additionals[1] > 1 {
         return Err(Miss::Additional);
     }
     Ok(())

@@ -2,11 +2,14 @@
 
 use crate::{
     Frame, Hit, Miss,
-    answer::{self, Sums},
+    answer::{self, Answer, Stock, Sums},
     entry::EntryCells,
     hash::NameKey,
     maps::{ConfigCells, ServiceKey},
-    query,
+    query::{self, Query},
+    scratch::ScratchCells,
+    state::StateCells,
+    zones::ZonesCells,
 };
 
 /// A packet that can change its length.
@@ -36,11 +39,20 @@ pub trait Maps {
     /// The configuration, if the map that holds it is there.
     fn config(&self) -> Option<&ConfigCells>;
 
+    /// The state of the map of names.
+    fn state(&self) -> Option<&StateCells>;
+
+    /// The zones in which names are denied.
+    fn zones(&self) -> Option<&ZonesCells>;
+
     /// Whether clients reach the cluster's DNS at this address and port.
     fn is_service(&self, key: &ServiceKey) -> bool;
 
     /// The entry under this key.
     fn entry(&self, key: NameKey) -> Option<&EntryCells>;
+
+    /// A place for a set of answers, which nobody else uses until this packet is done.
+    fn scratch(&self) -> Option<&ScratchCells>;
 }
 
 /// Answers the packet in place, or says why it has to be passed on.
@@ -56,14 +68,55 @@ pub fn respond(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Miss> 
         .config()
         .filter(|config| config.is_ready())
         .ok_or(Miss::NotConfigured)?;
-    let frame = packet.frame();
-    let query = query::parse(&frame, config, |key| maps.is_service(key))?;
-    let kind = query.kind()?;
-    let entry = maps.entry(query.name.key).ok_or(Miss::UnknownName)?;
-    query.name.matches(&frame, entry)?;
-    let record = entry.answer(kind, query.name.key, config)?;
-    packet.resize(query.frame_len, answer::frame_len(&query))?;
-    let sums = answer::write(&mut packet.frame(), &query, &record, config).ok_or(Miss::NoRoom)?;
-    packet.write_udp_checksum(answer::UDP_CHECKSUM, &sums, config);
-    Ok(kind)
+    let query = query::parse(&packet.frame(), config, |key| maps.is_service(key))?;
+    let stock = Stock {
+        config,
+        state: maps.state().ok_or(Miss::NotConfigured)?,
+        scratch: maps.scratch().ok_or(Miss::NotConfigured)?,
+    };
+    let query = stock.scratch.hand_over(&query);
+    let answer = find(&packet.frame(), &query, &stock, maps)?;
+    let answer = stock.scratch.hand_over(&answer);
+    let message_len = answer::message_len(&query, &answer);
+    if message_len > query.limit() {
+        return Err(Miss::TooLong);
+    }
+    packet.resize(query.frame_len, query.transport.dns() + message_len)?;
+    let mut frame = packet.frame();
+    let sums =
+        answer::write(&mut frame, &query, &answer, message_len, &stock).ok_or(Miss::NoRoom)?;
+    packet.write_udp_checksum(query.transport.udp_checksum(), &sums, config);
+    Ok(answer.hit)
+}
+
+/// What the maps have for a query.
+#[inline(always)]
+fn find(
+    frame: &Frame<'_>,
+    query: &Query,
+    stock: &Stock<'_>,
+    maps: &impl Maps,
+) -> Result<Answer, Miss> {
+    let key = query.name.key;
+    let epoch = stock.state.epoch();
+    let answer = if let Some(entry) = maps.entry(key) {
+        let head = entry.head();
+        query.name.matches(frame, entry, head)?;
+        entry.answer(head, query.tail.qtype(), key, stock.config, stock.scratch)?
+    } else {
+        let zones = maps.zones().ok_or(Miss::NotConfigured)?;
+        Answer {
+            hit: Hit::NxDomain,
+            number: zones.find(frame, &query.name)?,
+        }
+    };
+    if answer.is_negative() && !stock.config.may_deny() {
+        return Err(Miss::NegativeOff);
+    }
+    match answer.hit {
+        Hit::NxDomain => stock.state.check_epoch(epoch)?,
+        Hit::NoData => stock.state.check_listed()?,
+        Hit::A | Hit::Aaaa | Hit::Ptr => {}
+    }
+    Ok(answer)
 }

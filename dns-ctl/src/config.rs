@@ -1,5 +1,7 @@
 //! What `run` does, made from its flags: defaults filled in, contradictions refused.
 
+mod error;
+
 use std::{
     collections::HashSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -7,10 +9,12 @@ use std::{
     time::Duration,
 };
 
-use dns_common::maps::MAX_SERVICES;
+use dns_common::{maps::MAX_SERVICES, zones::MAX_ZONES};
+
+pub use error::ConfigError;
 
 use crate::{
-    args::{Endpoints, Mode, Pods, RunArgs},
+    args::{Endpoints, KernelNegative, Mode, Pods, RunArgs},
     attach::{rung::HookChoice, select::InterfacePattern},
     kube::selector::LabelSelector,
     serve::{
@@ -96,62 +100,17 @@ pub struct KernelConfig {
     pub interfaces: Vec<InterfacePattern>,
     /// Where the maps are pinned.
     pub bpffs: PathBuf,
-}
-
-/// Flags that contradict each other.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Nothing in the kernel, but interfaces.
-    #[error("--hook off attaches nowhere, but --interface is given; leave one of them out")]
-    InterfaceWithoutHook,
-    /// Neither kernel nor server.
-    #[error(
-        "--hook off in --mode accelerate leaves nothing to do; give --listen, or another --hook"
-    )]
-    NothingToDo,
-    /// A domain inside another, or given twice: one name would have two meanings.
-    #[error(
-        "the cluster domain {inner} lies in {outer}, which is served too; leave one of them out"
-    )]
-    DomainInDomain {
-        /// The domain that lies inside.
-        inner: Domain,
-        /// The domain around it.
-        outer: Domain,
-    },
-    /// More service addresses than the kernel's map holds.
-    #[error(
-        "{0} addresses are given with --service-ip, but the kernel programs take {MAX_SERVICES} at most"
-    )]
-    TooManyServiceIps(usize),
-    /// Flags of a server that does not run.
-    #[error(
-        "{0} is for the userspace server, which --mode accelerate does not run without --listen; leave it out, or give --listen"
-    )]
-    NoServer(&'static str),
-    /// A stub domain whose names are answered here.
-    #[error(
-        "the stub domain {stub} lies in the cluster domain {domain}, whose names are answered here; leave one of them out"
-    )]
-    StubInDomain {
-        /// The stub domain.
-        stub: Domain,
-        /// The cluster domain.
-        domain: Domain,
-    },
-    /// One stub domain with two lists of servers.
-    #[error("the stub domain {0} is given twice; write all its servers in one --stub-domain")]
-    StubTwice(Domain),
-    /// Probes whose results nobody can see.
-    #[error("--probe results are told by the metrics endpoint; give --metrics-listen, too")]
-    ProbeWithoutMetrics,
+    /// Names that there is room for.
+    pub max_names: u32,
+    /// Whether names and records may be denied in the kernel.
+    pub negative: bool,
 }
 
 impl TryFrom<RunArgs> for Config {
     type Error = ConfigError;
 
     fn try_from(args: RunArgs) -> Result<Self, ConfigError> {
-        let (policy, limits) = (policy(&args), limits(&args));
+        let (policy, limits, hiding) = (policy(&args), limits(&args), hiding(&args));
         let mut domains: Vec<Domain> = Vec::with_capacity(args.cluster_domain.len());
         for domain in args.cluster_domain {
             for other in &domains {
@@ -192,15 +151,33 @@ impl TryFrom<RunArgs> for Config {
             if !args.interface.is_empty() {
                 return Err(ConfigError::InterfaceWithoutHook);
             }
+            if args.kernel_negative == KernelNegative::On {
+                return Err(ConfigError::NegativeWithoutKernel);
+            }
             if listen.is_empty() {
                 return Err(ConfigError::NothingToDo);
             }
             None
         } else {
+            if domains.len() > MAX_ZONES {
+                return Err(ConfigError::TooManyDomains(domains.len()));
+            }
+            if args.mode == Mode::Accelerate
+                && args.kernel_negative == KernelNegative::On
+                && let Some(flag) = hiding
+            {
+                return Err(ConfigError::DeniesHidden(flag));
+            }
             Some(KernelConfig {
                 hook: args.hook,
                 interfaces: args.interface,
                 bpffs: args.bpffs,
+                max_names: args.max_names,
+                negative: match args.kernel_negative {
+                    KernelNegative::Auto => args.mode == Mode::Serve,
+                    KernelNegative::On => true,
+                    KernelNegative::Off => false,
+                },
             })
         };
         Ok(Self {
@@ -251,6 +228,24 @@ fn policy(args: &RunArgs) -> Policy {
     }
 }
 
+/// The first flag that leaves out names which the cluster has.
+fn hiding(args: &RunArgs) -> Option<&'static str> {
+    let flags = [
+        ("--namespace", !args.namespace.is_empty()),
+        ("--namespace-selector", args.namespace_selector.is_some()),
+        ("--service-selector", args.service_selector.is_some()),
+        ("--ignore-empty-services", args.ignore_empty_services),
+        ("--pods disabled or verified", args.pods != Pods::Insecure),
+        (
+            "--endpoints headless",
+            args.endpoints == Endpoints::Headless,
+        ),
+    ];
+    flags
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
+}
+
 fn limits(args: &RunArgs) -> Limits {
     Limits {
         cache_size: args.cache_size,
@@ -278,91 +273,4 @@ fn check_stubs(stubs: &[StubDomain], domains: &[Domain]) -> Result<(), ConfigErr
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::args::{Cli, Command};
-
-    fn config(arguments: &str) -> Result<Config, ConfigError> {
-        let words = ["dns-ctl", "run"]
-            .into_iter()
-            .chain(arguments.split_whitespace());
-        let Command::Run(args) = Cli::parse_from(words).command else {
-            unreachable!("`run` is given");
-        };
-        Config::try_from(*args)
-    }
-
-    #[test]
-    fn the_mode_decides_whether_there_is_a_server_by_default() {
-        assert_eq!(config("").unwrap().listen, ["0.0.0.0:53".parse().unwrap()]);
-        assert_eq!(config("--mode accelerate").unwrap().listen, []);
-        let given = config("--mode accelerate --listen 127.0.0.1:5353,[::1]:53").unwrap();
-        assert_eq!(given.listen.len(), 2);
-    }
-
-    #[test]
-    fn the_defaults_watch_as_little_as_possible() {
-        let config = config("").unwrap();
-        assert_eq!(config.policy, Policy::default());
-        assert_eq!(config.resolving.limits.stale, Duration::from_hours(1));
-    }
-
-    #[test]
-    fn lists_can_be_given_in_one_flag_or_several() {
-        let given = config("--namespace a,b --namespace c").unwrap();
-        let names = ["a", "b", "c"].map(Into::into);
-        assert_eq!(given.policy.namespaces, Some(names.into()));
-        let given =
-            config("--stub-domain acme.local=10.0.0.1:54,10.0.0.2 --stub-domain b.local=10.0.0.3")
-                .unwrap();
-        let servers: Vec<_> = given
-            .resolving
-            .stubs
-            .iter()
-            .map(|stub| stub.upstreams.len())
-            .collect();
-        assert_eq!(servers, [2, 1]);
-    }
-
-    #[test]
-    fn contradictions_are_named() {
-        let overlap = |inner: &str, outer: &str| ConfigError::DomainInDomain {
-            inner: inner.parse().unwrap(),
-            outer: outer.parse().unwrap(),
-        };
-        for (arguments, error) in [
-            (
-                "--hook off --interface eth0",
-                ConfigError::InterfaceWithoutHook,
-            ),
-            ("--hook off --mode accelerate", ConfigError::NothingToDo),
-            (
-                "--mode accelerate --upstream 1.1.1.1",
-                ConfigError::NoServer("--upstream"),
-            ),
-            (
-                "--mode accelerate --config-map a/b",
-                ConfigError::NoServer("--config-map"),
-            ),
-            (
-                "--stub-domain a.b=1.1.1.1 --stub-domain A.b.=1.1.1.2",
-                ConfigError::StubTwice("a.b".parse().unwrap()),
-            ),
-            (
-                "--stub-domain x.cluster.local=1.1.1.1",
-                ConfigError::StubInDomain {
-                    stub: "x.cluster.local".parse().unwrap(),
-                    domain: "cluster.local".parse().unwrap(),
-                },
-            ),
-            ("--probe a.b", ConfigError::ProbeWithoutMetrics),
-            ("--cluster-domain a.b,A.b.", overlap("a.b", "a.b")),
-            ("--cluster-domain a.b,svc.a.b", overlap("svc.a.b", "a.b")),
-            ("--cluster-domain svc.a.b,a.b", overlap("svc.a.b", "a.b")),
-        ] {
-            assert_eq!(config(arguments).unwrap_err(), error, "{arguments}");
-        }
-    }
-}
+mod tests;

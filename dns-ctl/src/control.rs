@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
@@ -19,15 +19,25 @@ use crate::{
     table::{
         Table,
         render::Rendering,
-        writer::{NameMap, change},
+        writer::{Denial, NameMap, change},
     },
-    zone::{Policy, Zone, name::Domain, object::Arrived, store::Store},
+    zone::{
+        Policy, Touched, Zone,
+        name::{Domain, text},
+        object::Arrived,
+        store::Store,
+    },
 };
 
 /// How long this task may take over one batch of events before it counts as dead.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it shows that it is alive.
 const BEAT: Duration = Duration::from_secs(5);
+/// Whether the processor loads words in the program's order, on which the epoch relies that goes with a denied
+/// name (docs/datapath.md). BPF has no instruction for the others that older kernels know.
+pub const LOADS_IN_ORDER: bool = cfg!(target_arch = "x86_64");
+/// Names left out of the kernel's map that a log line shows.
+const SHOWN: usize = 5;
 /// Most events that are applied before their result is published.
 const BATCH: usize = 4096;
 /// The port of DNS (RFC 1035, section 4.2).
@@ -43,6 +53,10 @@ pub struct KernelSide {
     pub keys: HashKeys,
     /// The map of service addresses.
     pub services: ServiceMap<MapData>,
+    /// Names that the map has room for.
+    pub max_names: u32,
+    /// Whether the kernel may deny names and types.
+    pub negative: bool,
     /// How full the map of names is, for the metrics.
     pub fill: Arc<Fill>,
     /// Addresses given by the operator; empty: those of the cluster's DNS Service.
@@ -67,8 +81,6 @@ pub struct Control {
     pub domains: Vec<Domain>,
     /// Told at which addresses this server is reached; `None` if it is not the cluster's DNS.
     pub own_addresses: Option<OwnAddresses>,
-    /// TTL of the cluster's records in seconds.
-    pub ttl: u32,
     /// The kernel's maps, unless nothing is answered in the kernel.
     pub kernel: Option<KernelSide>,
     /// Shows that the task is alive.
@@ -91,9 +103,9 @@ impl Control {
             self.pulse.beat();
             match timeout(BEAT, events.recv_many(&mut batch, BATCH)).await {
                 Ok(0) => return,
-                Ok(_) => {}
-                // No news is no reason to seem dead.
-                Err(_) => continue,
+                // No news is no reason to seem dead; but what was refused may be possible now.
+                Err(_) if !self.is_unsettled() => continue,
+                Ok(_) | Err(_) => {}
             }
             for Arrived { event, at } in batch.drain(..) {
                 arrivals.push(at);
@@ -117,9 +129,15 @@ impl Control {
         }
     }
 
+    fn is_unsettled(&self) -> bool {
+        self.kernel
+            .as_ref()
+            .is_some_and(|kernel| kernel.table.is_unsettled())
+    }
+
     /// Gives the server the new zone, then the kernel: a new name is never answered there alone.
     fn publish(&mut self, store: &mut Store) {
-        let touched = store.take_touched();
+        let touched = store.take_touched(now());
         let zone = store.zone();
         let before = self.zone.swap(Arc::new(zone.clone()));
         if before.dns_addresses() != zone.dns_addresses()
@@ -128,36 +146,7 @@ impl Control {
             own.tell(zone.dns_addresses());
         }
         if let Some(kernel) = &mut self.kernel {
-            let rendering = Rendering {
-                domains: &self.domains,
-                ttl: self.ttl,
-                keys: &kernel.keys,
-            };
-            let wanted = touched.iter().flat_map(|name| rendering.wanted(zone, name));
-            let left_out = kernel.table.left_out();
-            let report = change(&mut kernel.table, &mut kernel.names, wanted);
-            if let Some(error) = report.error {
-                tracing::error!("{error}; the userspace server answers instead");
-            }
-            if left_out == 0 && kernel.table.left_out() > 0 {
-                tracing::warn!(
-                    names = kernel.table.left_out(),
-                    "the kernel's map has no place for all names; the userspace server answers for the rest"
-                );
-            }
-            kernel
-                .fill
-                .held
-                .store(kernel.table.held().len() as u64, Relaxed);
-            kernel
-                .fill
-                .left_out
-                .store(kernel.table.left_out() as u64, Relaxed);
-            if kernel.fixed_addresses.is_empty()
-                && let Err(error) = set_addresses(&mut kernel.services, zone.dns_addresses())
-            {
-                tracing::error!("{error}");
-            }
+            kernel.publish(&self.domains, zone, &touched);
         }
         self.metrics.published(zone.synced(), store.services());
         self.readiness.set_synced(zone.synced());
@@ -174,6 +163,61 @@ impl Control {
     }
 }
 
+impl KernelSide {
+    /// Brings the maps up to date with the zone.
+    fn publish(&mut self, domains: &[Domain], zone: &Zone, touched: &Touched) {
+        let rendering = Rendering {
+            domains,
+            negative: self.negative,
+            keys: &self.keys,
+        };
+        let wanted = rendering.wanted(zone, touched);
+        let left_out = self.table.left_out().len();
+        let report = change(&mut self.table, &mut self.names, wanted);
+        let denial = Denial {
+            names: self.negative && zone.synced() && self.table.is_complete() && LOADS_IN_ORDER,
+            types: self.negative && zone.synced(),
+        };
+        let published = self.names.publish(denial, zone.serial());
+        if let Some(error) = report.error.or(published.err()) {
+            tracing::error!("{error}; the userspace server answers instead");
+        }
+        self.tell_left_out(left_out);
+        self.fill.set(
+            self.table.held().len(),
+            self.table.left_out().len(),
+            denial.names,
+        );
+        if self.fixed_addresses.is_empty()
+            && let Err(error) = set_addresses(&mut self.services, zone.dns_addresses())
+        {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Says when the first name is left out, and when the last one has found a place.
+    fn tell_left_out(&self, before: usize) {
+        let left_out = self.table.left_out();
+        let (names, held) = (left_out.len(), self.table.held().len());
+        if before == 0 && names > 0 {
+            let some: Vec<_> = left_out.take(SHOWN).map(text).collect();
+            let advice = if held >= self.max_names as usize {
+                "; give a larger --max-names"
+            } else {
+                ""
+            };
+            tracing::warn!(
+                names,
+                held,
+                such_as = some.join(" "),
+                "the kernel's map has no place for all names; the userspace server answers for the rest{advice}"
+            );
+        } else if before > 0 && names == 0 {
+            tracing::info!(held, "all names have a place in the kernel's map again");
+        }
+    }
+}
+
 impl OwnAddresses {
     /// Adds the addresses of the cluster's DNS Service, which lead to this server or to another one like it.
     pub fn tell(&self, dns: &[IpAddr]) {
@@ -183,6 +227,13 @@ impl OwnAddresses {
         let own = self.listen.iter().copied().chain(dns);
         self.resolver.set_own_addresses(own.collect());
     }
+}
+
+/// Seconds since 1970, as serial numbers have them: they wrap (RFC 1982).
+fn now() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    u32::try_from(seconds % (1 << 32)).unwrap_or(0)
 }
 
 /// Makes the map hold just these addresses, with the port of DNS.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use dns_ctl::{
     args::{Cli, Command, RunArgs},
-    cli::{import, lookup, status},
+    cli::{import, lookup, status, trace},
     config::Config,
     run, telemetry,
 };
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run_until_stopped(*args),
         Command::Import(args) => report(import::import(&args)),
         Command::Lookup(args) => report(lookup::lookup(&args)),
+        Command::Trace(args) => report(trace::trace(&args)),
         Command::Status(args) => report(status::status(&args).map(|()| ExitCode::SUCCESS)),
     }
 }

@@ -1,26 +1,12 @@
 //! `dns-ctl run`: puts the parts together, and takes them apart when told to stop.
 
-use std::{
-    future::Future,
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixDatagram},
-    },
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+mod kernel;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use bytemuck::Zeroable as _;
-use dns_common::{
-    hash::HashKeys,
-    headers::Dns,
-    maps::{ABI_VERSION, Config as MapConfig, DEFAULT_MAX_NAMES},
-};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rand::TryRng as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -31,21 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Mode,
-    attach::{
-        attacher::Attacher,
-        kernel::{Kernel, OBJECT},
-        links::Netlink,
-        offload::OffloadWatch,
-        pins::PinFolder,
-        select::{is_named, select},
-    },
-    config::{Config, KernelConfig, Source},
-    control::{self, Control, DNS_PORT, KernelSide, OwnAddresses, set_addresses},
+    config::{Config, Source},
+    control::{self, Control, OwnAddresses},
     kube::{ConfigMapSender, Wanted, client, manifests::Manifests, watch},
     metrics::{
         Metrics,
         http::{self, Pages, Readiness},
-        kernel::{Fill, KernelCollector},
         liveness::Liveness,
         probe::ProbeMetrics,
     },
@@ -57,9 +34,9 @@ use crate::{
         service::Service,
         settings::{self, Given, Settings},
     },
-    table::{Table, writer::NameMap},
     zone::{Zone, object::Arrived},
 };
+use kernel::KernelPart;
 
 /// How long clients' last requests may take when this process stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -140,7 +117,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         policy: config.policy,
         own_addresses: (config.mode == Mode::Serve).then_some(own_addresses),
         domains: config.domains,
-        ttl: config.ttl,
         kernel: kernel.as_mut().and_then(|kernel| kernel.side.take()),
         pulse: liveness.part("control", control::PATIENCE),
         metrics,
@@ -232,97 +208,6 @@ fn raise_file_limit() {
     }
 }
 
-/// The kernel programs of a running instance.
-struct KernelPart {
-    attacher: Attacher,
-    /// What the task that owns the maps takes over.
-    side: Option<KernelSide>,
-    /// To be run as long as programs are attached.
-    offload: Option<OffloadWatch>,
-    _pins: PinFolder,
-    _claim: UnixDatagram,
-}
-
-impl KernelPart {
-    /// Loads the programs, fills in the configuration, and attaches to the interfaces.
-    async fn start(
-        kernel_config: &KernelConfig,
-        config: &Config,
-        metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
-        let netlink = Netlink::open()?;
-        let links = netlink.links().await?;
-        let chosen = select(&links, &kernel_config.interfaces)?;
-        if chosen.is_empty() {
-            warn_without_interfaces(kernel_config);
-        }
-        let claim = claim_namespace()?;
-        let mut pins = PinFolder::claim(&kernel_config.bpffs)?;
-        let mut kernel = Kernel::load(OBJECT, DEFAULT_MAX_NAMES)?;
-        #[cfg(feature = "kernel-log")]
-        kernel.show_log()?;
-        for (name, map) in kernel.maps() {
-            pins.pin(name, map)?;
-        }
-        let mut maps = kernel.take_maps()?;
-        let keys = random_keys()?;
-        set_addresses(&mut maps.services, &config.service_ips)?;
-        let map_config = MapConfig {
-            version: ABI_VERSION,
-            ports: MapConfig::port_bit(DNS_PORT),
-            offload: 0,
-            // As the server has it, or the cluster's DNS behind.
-            recursion: Dns::RA.into(),
-            keys,
-        };
-        maps.configure(map_config)?;
-        let fill = Arc::new(Fill::default());
-        metrics.register(Box::new(KernelCollector {
-            outcomes: maps.outcomes,
-            fill: Arc::clone(&fill),
-            capacity: DEFAULT_MAX_NAMES,
-        }));
-        let mut attacher = Attacher::new(netlink, kernel, maps.attached);
-        for link in chosen {
-            match attacher.attach(kernel_config.hook, link).await {
-                Ok(rung) => tracing::info!(interface = link.name, hook = %rung, "attached"),
-                // One of many that a pattern matches is left alone; the others are served.
-                Err(error) if !is_named(link, &kernel_config.interfaces) => {
-                    tracing::warn!("{error}; its queries are not answered in the kernel");
-                }
-                Err(error) => {
-                    attacher.detach_all().await;
-                    return Err(error.into());
-                }
-            }
-        }
-        let offload = match OffloadWatch::open(attacher.tc_links(), maps.config, map_config) {
-            Ok(mut watch) => {
-                watch.look().await;
-                Some(watch)
-            }
-            Err(error) => {
-                tracing::warn!("checksums are settled packet by packet: {error:#}");
-                None
-            }
-        };
-        Ok(Self {
-            attacher,
-            offload,
-            side: Some(KernelSide {
-                names: NameMap::new(maps.names, keys),
-                table: Table::default(),
-                keys,
-                services: maps.services,
-                fill,
-                fixed_addresses: config.service_ips.clone(),
-            }),
-            _pins: pins,
-            _claim: claim,
-        })
-    }
-}
-
 /// The source's work, which sends events until their receiver is gone.
 async fn open_source(
     config: &Config,
@@ -365,34 +250,4 @@ fn given(config: &Config) -> Given {
         config_map: resolving.config_map.clone(),
         listen: config.listen.clone(),
     }
-}
-
-fn warn_without_interfaces(kernel: &KernelConfig) {
-    if kernel.interfaces.is_empty() {
-        tracing::warn!("no --interface is given, so the kernel answers nothing");
-    } else {
-        let patterns: Vec<_> = kernel.interfaces.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            "no interface matches {}, so the kernel answers nothing",
-            patterns.join(" or ")
-        );
-    }
-}
-
-/// Makes this the one instance that has programs on interfaces of this network namespace: two would take
-/// each other's for left behind. The kernel lets go of the claim when the process ends, however it does.
-fn claim_namespace() -> anyhow::Result<UnixDatagram> {
-    let name = SocketAddr::from_abstract_name(b"kxdns")?;
-    UnixDatagram::bind_addr(&name).context(
-        "another dns-ctl has programs on interfaces of this network namespace; stop it first, or use --hook off",
-    )
-}
-
-/// Keys that no tenant knows: names that collide under them can't be chosen.
-fn random_keys() -> anyhow::Result<HashKeys> {
-    let mut keys = HashKeys::zeroed();
-    rand::rngs::SysRng
-        .try_fill_bytes(bytemuck::bytes_of_mut(&mut keys))
-        .context("the system gives no random numbers")?;
-    Ok(keys)
 }

@@ -38,7 +38,7 @@ use crate::{
 /// Answers on XDP: the response leaves by the interface the query came in by.
 #[xdp]
 pub fn kxdns_xdp(ctx: XdpContext) -> u32 {
-    let outcome = Outcome::from(respond(&mut XdpPacket::new(&ctx), &KernelMaps));
+    let outcome = Outcome::from(respond(&mut XdpPacket::new(&ctx), &KernelMaps(Hook::Xdp)));
     count(Hook::Xdp, outcome);
     trace(&ctx, outcome);
     match outcome {
@@ -52,7 +52,7 @@ pub fn kxdns_xdp(ctx: XdpContext) -> u32 {
 /// A miss leaves the verdict to the programs behind this one (`TCX_NEXT`, `TC_ACT_UNSPEC`).
 #[classifier]
 pub fn kxdns_tc(ctx: TcContext) -> i32 {
-    let outcome = Outcome::from(respond(&mut TcPacket::new(&ctx), &KernelMaps));
+    let outcome = Outcome::from(respond(&mut TcPacket::new(&ctx), &KernelMaps(Hook::Tc)));
     count(Hook::Tc, outcome);
     trace(&ctx, outcome);
     match outcome {

@@ -13,10 +13,19 @@ use dns_common::{
         Attachment, Config, ConfigCells, Counters, DEFAULT_MAX_NAMES, MAX_ATTACHED, MAX_SERVICES,
         ServiceKey,
     },
+    scratch::{Scratch, ScratchCells},
+    state::{State, StateCells},
+    zones::{Zones, ZonesCells},
 };
 
 #[map]
 static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+
+#[map]
+static STATE: Array<State> = Array::with_max_entries(1, 0);
+
+#[map]
+static ZONES: Array<Zones> = Array::with_max_entries(1, 0);
 
 #[map]
 static SERVICES: HashMap<ServiceKey, u8> = HashMap::with_max_entries(MAX_SERVICES, 0);
@@ -30,11 +39,14 @@ static NAMES: HashMap<NameKey, Entry> =
 static OUTCOMES: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
 
 #[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+
+#[map]
 static ATTACHED: HashMap<u32, Attachment> =
     HashMap::with_max_entries(MAX_ATTACHED, BPF_F_NO_PREALLOC);
 
-/// The maps of the loaded object.
-pub(crate) struct KernelMaps;
+/// The maps of the loaded object, as the program of this hook uses them.
+pub(crate) struct KernelMaps(pub(crate) Hook);
 
 impl Maps for KernelMaps {
     #[inline(always)]
@@ -43,6 +55,20 @@ impl Maps for KernelMaps {
         // SAFETY: the element of an array map lives as long as the map, has the size of a `Config`,
         // which is that of its cells, and cells may be read while userspace writes.
         Some(unsafe { &*config })
+    }
+
+    #[inline(always)]
+    fn state(&self) -> Option<&StateCells> {
+        let state = STATE.get_ptr(0)?.cast::<StateCells>();
+        // SAFETY: as for the configuration.
+        Some(unsafe { &*state })
+    }
+
+    #[inline(always)]
+    fn zones(&self) -> Option<&ZonesCells> {
+        let zones = ZONES.get_ptr(0)?.cast::<ZonesCells>();
+        // SAFETY: as for the configuration.
+        Some(unsafe { &*zones })
     }
 
     #[inline(always)]
@@ -56,6 +82,14 @@ impl Maps for KernelMaps {
         // SAFETY: the kernel keeps the memory of an element readable until the program ends, even when
         // the element is removed and its memory taken for another; cells may be read meanwhile.
         Some(unsafe { &*entry })
+    }
+
+    #[inline(always)]
+    fn scratch(&self) -> Option<&ScratchCells> {
+        let scratch = SCRATCH.get_ptr(self.0 as u32)?.cast::<ScratchCells>();
+        // SAFETY: as for the configuration. The element belongs to this CPU, and a program of this kind
+        // is not interrupted by another of its kind on its CPU.
+        Some(unsafe { &*scratch })
     }
 }
 

@@ -10,16 +10,14 @@ use aya_ebpf::{
 use dns_common::{
     Frame, Miss, Packet,
     answer::Sums,
-    headers::{Ethernet, Ipv4, PROTOCOL_UDP},
+    headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, Ethernet, Ipv4, Ipv6, PROTOCOL_UDP},
     maps::ConfigCells,
 };
 
-/// Longest frame whose octets are pulled together if they are scattered over pages: more than the
-/// longest query has (Ethernet, IPv4, UDP, DNS header, name of 255 octets, type and class).
+/// Longest frame whose octets are pulled together if they are scattered over pages: more than a query
+/// has without large EDNS options (Ethernet, two tags, IPv6, UDP, DNS header, name of 255 octets, type,
+/// class and OPT record).
 const MAX_PULL: u32 = 512;
-
-/// Offset of the protocol in a frame with IPv4.
-const PROTOCOL: usize = size_of::<Ethernet>() + offset_of!(Ipv4, protocol);
 
 /// A packet on XDP.
 pub(crate) struct XdpPacket<'c> {
@@ -64,12 +62,24 @@ impl<'c> TcPacket<'c> {
         let frame = packet.frame();
         let scattered = len <= MAX_PULL && frame.len() < len as usize;
         // Other protocols' packets, small TCP segments above all, stay as they are.
-        if scattered && frame.get(PROTOCOL) == Some(&PROTOCOL_UDP) {
+        if scattered && may_be_udp(&frame) {
             // If it fails the packet stays scattered, looks cut short and passes.
             let _scattered = ctx.pull_data(len);
         }
         packet
     }
+}
+
+/// Whether the frame carries UDP, or a tag before what it carries.
+#[inline(always)]
+fn may_be_udp(frame: &Frame<'_>) -> bool {
+    let protocol = match frame.get(offset_of!(Ethernet, ethertype)) {
+        Some(&ETHERTYPE_IPV4) => offset_of!(Ipv4, protocol),
+        Some(&ETHERTYPE_IPV6) => offset_of!(Ipv6, next_header),
+        Some(&ETHERTYPE_VLAN) => return true,
+        _ => return false,
+    };
+    frame.get(size_of::<Ethernet>() + protocol) == Some(&PROTOCOL_UDP)
 }
 
 impl Packet for TcPacket<'_> {

@@ -2,7 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use aya::programs::{TestRun as _, TestRunOptions};
-use dns_common::{Hook, Outcome};
+use dns_common::{
+    Hook, Outcome,
+    entry::{ENTRY_WORDS, Entry},
+    hash::NameKey,
+    maps::ServiceKey,
+    state::State,
+};
 use dns_ctl::attach::{
     counters::Outcomes,
     kernel::{Kernel, KernelMaps, OBJECT},
@@ -11,6 +17,9 @@ use packets::fixture;
 
 /// Names that the map has room for in tests.
 pub const MAX_NAMES: u32 = 4096;
+
+/// More octets than any answer has.
+const LONGEST_ANSWER: usize = 1500;
 
 /// Loaded programs and their maps.
 pub struct Bench {
@@ -42,22 +51,49 @@ impl Bench {
     /// The programs with the maps of [`fixture`].
     pub fn with_fixture() -> Result<Self> {
         let mut bench = Self::empty()?;
-        bench
-            .maps
-            .services
-            .insert(bytemuck::cast::<_, [u32; 5]>(fixture::service()), 1, 0)?;
-        for (key, entry) in fixture::entries() {
-            let words: [u64; size_of::<dns_common::entry::Entry>() / 8] = bytemuck::cast(entry);
-            bench.maps.names.insert(key.0, words, 0)?;
+        for service in fixture::services() {
+            bench.add_service(service)?;
         }
-        bench.maps.configure(fixture::config())?;
+        bench.fill(fixture::entries())?;
+        bench.set_state(fixture::state())?;
+        bench.maps.configure(fixture::config(), &fixture::zones())?;
         Ok(bench)
+    }
+
+    /// Makes packets to this address and port looked at.
+    pub fn add_service(&mut self, service: ServiceKey) -> Result<()> {
+        let words: [u32; 5] = bytemuck::cast(service);
+        Ok(self.maps.services.insert(words, 1, 0)?)
+    }
+
+    /// Adds names.
+    pub fn fill(&mut self, entries: impl IntoIterator<Item = (NameKey, Entry)>) -> Result<()> {
+        for (key, entry) in entries {
+            let words: [u64; ENTRY_WORDS] = bytemuck::cast(entry);
+            self.maps.names.insert(key.0, words, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all names.
+    pub fn clear(&mut self) -> Result<()> {
+        let keys: Vec<u64> = self.maps.names.keys().collect::<Result<_, _>>()?;
+        for key in keys {
+            self.maps.names.remove(&key)?;
+        }
+        Ok(())
+    }
+
+    /// States what may be denied.
+    pub fn set_state(&mut self, state: State) -> Result<()> {
+        let words: [u64; size_of::<State>() / 8] = bytemuck::cast(state);
+        Ok(self.maps.state.set(0, words, 0)?)
     }
 
     /// Runs the program of `hook` on one packet.
     pub fn run(&mut self, hook: Hook, frame: &[u8]) -> Result<Run> {
         let before = Outcomes::read(&self.maps.outcomes)?;
-        let mut octets = vec![0; frame.len() + 256];
+        let mut octets = vec![0; frame.len() + LONGEST_ANSWER];
         let options = TestRunOptions {
             data_in: Some(frame),
             data_out: Some(&mut octets),

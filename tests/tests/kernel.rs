@@ -1,19 +1,26 @@
 //! The programs as the kernel runs them: the same octets as on the host, each reason reached, the verifier content.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::Ipv4Addr};
 
+use agreement::{Cluster, judge::Judge, question::Names};
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
-use dns_common::{Hook, Miss, Outcome};
+use dns_common::{Hook, Miss, Outcome, head::Others, maps::Config, state::State};
 use dns_ctl::{
     attach::kernel::{Kernel, OBJECT},
     table::{
-        Row,
+        Content, Row,
         writer::{NameMap, Sink as _, SinkError},
     },
 };
 use kxdns_tests::kernel::Bench;
-use packets::{build::a_query, cases::cases, fixture, host::HostMaps};
+use packets::{
+    build::{DNS, a_query, frame},
+    cases::cases,
+    fixture,
+    host::HostMaps,
+};
+use rand::{SeedableRng as _, rngs::StdRng};
 
 /// `XDP_TX` and `XDP_PASS` (`enum xdp_action`).
 const XDP_TX: u32 = 3;
@@ -22,12 +29,17 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_REDIRECT: u32 = 7;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
-/// Octets of the Ethernet and IPv4 headers.
-const HEADERS: usize = 34;
+/// Octets of the Ethernet header, and where the type of its payload begins.
+const ETHERNET: usize = 14;
+const ETHERTYPE: usize = 12;
+
+/// Random clusters, and questions about each, that kernel and server are asked.
+const CLUSTERS: u64 = 25;
+const QUESTIONS: usize = 300;
 
 /// Most instructions that the verifier may have to process; its own limit is 1,000,000
 /// (`BPF_COMPLEXITY_LIMIT_INSNS`).
-const VERIFIER_BUDGET: u32 = 200_000;
+const VERIFIER_BUDGET: u32 = 400_000;
 
 #[test]
 fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
@@ -36,8 +48,7 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
     let mut reached = HashSet::new();
     for case in cases() {
         for &hook in Hook::ALL {
-            // A test run takes no IPv4 packet shorter than its header for a socket buffer (EINVAL).
-            if hook == Hook::Tc && case.frame.len() < HEADERS {
+            if hook == Hook::Tc && is_refused(&case.frame) {
                 assert!(bench.run(hook, &case.frame).is_err(), "{}", case.name);
                 continue;
             }
@@ -58,6 +69,24 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
             reached.insert(case.outcome.index());
         }
     }
+    let nobody = a_query("nobody.default.svc.cluster.local");
+    let mut comes_to = |bench: &mut Bench, miss| -> Result<()> {
+        for &hook in Hook::ALL {
+            let run = bench.run(hook, &nobody)?;
+            assert_eq!(run.outcome, Some(Outcome::Miss(miss)));
+            assert_eq!(run.octets, nobody);
+        }
+        reached.insert(Outcome::Miss(miss).index());
+        Ok(())
+    };
+    bench.set_state(State::default())?;
+    comes_to(&mut bench, Miss::Incomplete)?;
+    let config = Config {
+        negative: 0,
+        ..fixture::config()
+    };
+    bench.maps.configure(config, &fixture::zones())?;
+    comes_to(&mut bench, Miss::NegativeOff)?;
     let mut empty = Bench::empty()?;
     for &hook in Hook::ALL {
         let frame = a_query("nginx.default.svc.cluster.local");
@@ -79,16 +108,31 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
     Ok(())
 }
 
+/// Whether a test run takes the packet for no socket buffer (EINVAL): its IP header is not whole.
+fn is_refused(frame: &[u8]) -> bool {
+    let header = match frame.get(ETHERTYPE..ETHERNET) {
+        Some([0x08, 0x00]) => 20,
+        Some([0x86, 0xdd]) => 40,
+        _ => 0,
+    };
+    frame.len() < ETHERNET + header
+}
+
 /// What the writer takes for a full map is what the kernel says of one.
 #[test]
 fn a_full_map_says_so_and_heals() -> Result<()> {
     let mut kernel = Kernel::load(OBJECT, 2)?;
+    let maps = kernel.take_maps()?;
     let keys = fixture::keys();
-    let mut map = NameMap::new(kernel.take_maps()?.names, keys);
+    let mut map = NameMap::new(maps.names, maps.state, keys);
     let row = |name: &str, last| Row {
         name: fixture::wire(name).into(),
-        a: [10, 0, 0, last],
-        ttl: 5,
+        content: Content::Owner {
+            zone_len: 1,
+            a: [Ipv4Addr::new(10, 0, 0, last)].into(),
+            aaaa: [].into(),
+            others: Others::NONE,
+        },
     };
     let (first, second, third) = (row("a", 1), row("b", 2), row("c", 3));
     map.put(keys.name_key(&first.name), &first)?;
@@ -100,6 +144,35 @@ fn a_full_map_says_so_and_heals() -> Result<()> {
     map.remove(keys.name_key(&second.name))?;
     map.remove(keys.name_key(&second.name))?;
     map.put(key, &third)?;
+    Ok(())
+}
+
+/// The same oracle as in tests/agreement, with the programs in the kernel.
+#[test]
+fn what_the_kernel_answers_is_what_the_server_says() -> Result<()> {
+    let mut bench = Bench::empty()?;
+    bench.add_service(fixture::service())?;
+    for seed in 0..CLUSTERS {
+        let cluster = Cluster::new(seed);
+        let maps = cluster.maps();
+        bench.clear()?;
+        bench.fill(maps.names)?;
+        bench.set_state(maps.state)?;
+        bench.maps.configure(maps.config, &maps.zones)?;
+        let mut judge = Judge::new(&cluster)?;
+        let names = Names::of(&cluster);
+        let mut rng = StdRng::seed_from_u64(seed);
+        for _ in 0..QUESTIONS {
+            let query = names.query(&mut rng);
+            for &hook in Hook::ALL {
+                let run = bench.run(hook, &frame(&query))?;
+                let outcome = run.outcome.context("no outcome, or more than one")?;
+                judge
+                    .judge(&query, outcome, &run.octets[DNS..])
+                    .with_context(|| format!("seed {seed} on {}", hook.label()))?;
+            }
+        }
+    }
     Ok(())
 }
 

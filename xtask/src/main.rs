@@ -63,7 +63,7 @@ enum Task {
     Fmt,
     /// Run clippy on the host's and the kernel's crates; a warning is an error
     Clippy,
-    /// Check what no compiler checks: file sizes, first lines, licences, the README
+    /// Check what no compiler checks: file sizes, first lines, licences, the README, the tables of docs/datapath.md
     Tidy,
     /// Check licences, sources and known faults of the dependencies (needs cargo-deny and the network)
     Deny,

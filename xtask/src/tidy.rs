@@ -1,5 +1,7 @@
 //! `cargo xtask tidy`: the rules of this workspace that no compiler checks.
 
+mod outcomes;
+
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,7 +14,10 @@ const LONGEST: usize = 400;
 /// Files that may be longer, and why.
 const MAY_BE_LONG: &[(&str, &str)] = &[];
 /// Files that are not text, and why: paths, or folders with a slash at the end.
-const MAY_BE_BINARY: &[(&str, &str)] = &[];
+const MAY_BE_BINARY: &[(&str, &str)] = &[
+    ("fuzz/corpus/", "inputs of the fuzz targets are packets"),
+    ("fuzz/crashes/", "inputs of the fuzz targets are packets"),
+];
 /// Where the README has to name both commands: what a visitor sees without scrolling.
 const README_OPENING: usize = 40;
 const README_COMMANDS: [&str; 2] = ["cargo xtask demo", "cargo xtask test"];
@@ -100,6 +105,9 @@ fn faults_of(name: &str, content: &[u8]) -> Vec<String> {
             }
         }
     }
+    if name == outcomes::PAGE {
+        faults.extend(outcomes::faults(text));
+    }
     faults
 }
 
@@ -107,7 +115,7 @@ fn faults_of(name: &str, content: &[u8]) -> Vec<String> {
 fn faults_of_the_whole(files: &[String]) -> Vec<String> {
     LICENSES
         .into_iter()
-        .chain(["README.md"])
+        .chain(["README.md", outcomes::PAGE])
         .filter(|name| !files.iter().any(|file| file == name))
         .map(|name| format!("{name} is missing"))
         .collect()
@@ -138,6 +146,7 @@ mod tests {
                 0,
             ),
             ("README.md", b"# kxdns\n", 2),
+            (outcomes::PAGE, b"# The data path\n", 2),
         ] {
             assert_eq!(faults_of(name, content).len(), expected, "{name}");
         }
@@ -145,7 +154,8 @@ mod tests {
 
     #[test]
     fn missing_files_are_named() {
-        let files = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"].map(str::to_owned);
+        let files =
+            ["LICENSE-APACHE", "LICENSE-MIT", "README.md", outcomes::PAGE].map(str::to_owned);
         assert_eq!(faults_of_the_whole(&files), ["LICENSE-GPL2 is missing"]);
     }
 

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use dns_common::{Hit, Miss, Outcome, query::QUESTION};
-use hickory_proto::{op::Edns, rr::RecordType};
+use dns_common::{Hit, Miss, Outcome};
+use hickory_proto::rr::RecordType;
 use packets::{
-    build::{IP, a_query, frame, frame_to, message, octets, patched},
+    build::{self, IP, Tags, dns_at, frame, frame_to, message, octets, over_ip6, patched},
     fixture::SERVICE,
 };
 
-use super::names::{self, Length};
+use super::names::{self, Sort};
 
 /// The program that gets a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,28 +27,78 @@ pub(crate) struct Kind {
     pub(crate) label: &'static str,
     /// Who gets it.
     pub(crate) subject: Subject,
-    /// The length of its name.
-    pub(crate) length: Length,
-    held: bool,
+    name: Asked,
+    /// Offset of the DNS message.
+    dns: usize,
     build: fn(&str) -> Vec<u8>,
 }
 
+/// The names that are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// Held ones of this sort.
+    Held(Sort),
+    /// Ones that are not held.
+    Unknown,
+    /// Always this one.
+    Only(&'static str),
+}
+
+/// Offset of the question in the DNS message.
+const QUESTION: usize = 12;
+/// Payload that clients take with EDNS.
+const UDP_SIZE: u16 = 1232;
+
 /// All kinds; the reflector is the first.
-pub(crate) const KINDS: [Kind; 11] = [
+pub(crate) const KINDS: [Kind; 21] = [
     Kind {
         label: "reflector",
         subject: Subject::Reflector,
-        ..hit("", Length::Middle)
+        ..hit("", Hit::A, Sort::Middle, a)
     },
-    hit("A, name of 24 octets", Length::Short),
-    hit("A, name of 40 octets", Length::Middle),
-    hit("A, name of 100 octets", Length::Long),
-    miss("IPv6", Miss::NotIpv4, |name| {
-        patched(a_query(name), 12, &[0x86, 0xdd])
+    hit("A, name of 24 octets", Hit::A, Sort::Short, a),
+    hit("A, name of 40 octets", Hit::A, Sort::Middle, a),
+    hit("A, name of 100 octets", Hit::A, Sort::Long, a),
+    hit("A with EDNS", Hit::A, Sort::Middle, |name| {
+        let query = message(name, RecordType::A);
+        frame(&octets(&build::edns(query, UDP_SIZE, false, &[])))
     }),
-    miss("TCP", Miss::NotUdp, |name| {
-        patched(a_query(name), IP + 9, &[6])
+    Kind {
+        dns: dns_at(Tags::None, true),
+        ..hit("A over IPv6", Hit::A, Sort::Middle, a_over_ip6)
+    },
+    Kind {
+        dns: dns_at(Tags::One(1), false),
+        ..hit("A with a VLAN tag", Hit::A, Sort::Middle, |name| {
+            Tags::One(1).over_ip4(&octets(&message(name, RecordType::A)))
+        })
+    },
+    hit("A, 3 addresses", Hit::A, Sort::FewFour, a),
+    hit("A, 27 addresses", Hit::A, Sort::ManyFour, a),
+    hit("AAAA", Hit::Aaaa, Sort::Six, aaaa),
+    hit("AAAA, 8 addresses", Hit::Aaaa, Sort::ManySix, aaaa),
+    hit("PTR", Hit::Ptr, Sort::Reverse, |name| {
+        query(name, RecordType::PTR)
     }),
+    hit(
+        "AAAA of an IPv4 name: NODATA",
+        Hit::NoData,
+        Sort::Middle,
+        aaaa,
+    ),
+    Kind {
+        name: Asked::Unknown,
+        ..hit("A, unknown name: NXDOMAIN", Hit::NxDomain, Sort::Middle, a)
+    },
+    miss("TCP over IPv4", Miss::NotUdp, |name| {
+        patched(a(name), IP + 9, &[6])
+    }),
+    Kind {
+        dns: dns_at(Tags::None, true),
+        ..miss("TCP over IPv6", Miss::NotUdp, |name| {
+            patched(a_over_ip6(name), IP + 6, &[6])
+        })
+    },
     miss("another port", Miss::OtherPort, |name| {
         frame_to(SERVICE, 443, &octets(&message(name, RecordType::A)))
     }),
@@ -56,27 +106,41 @@ pub(crate) const KINDS: [Kind; 11] = [
         let elsewhere = Ipv4Addr::new(8, 8, 8, 8);
         frame_to(elsewhere, 53, &octets(&message(name, RecordType::A)))
     }),
-    miss("A with EDNS", Miss::Additional, |name| {
-        let mut query = message(name, RecordType::A);
-        query.set_edns(Edns::new());
-        frame(&octets(&query))
-    }),
-    miss("AAAA", Miss::TypeNotServed, |name| {
-        frame(&octets(&message(name, RecordType::AAAA)))
-    }),
     Kind {
-        held: false,
-        ..miss("A, unknown name", Miss::UnknownName, a_query)
+        name: Asked::Only("www.example.com"),
+        ..miss("A of www.example.com", Miss::OutsideZones, a)
     },
+    miss("SRV, left to the server", Miss::TypeNotHeld, |name| {
+        query(name, RecordType::SRV)
+    }),
+    miss("AXFR", Miss::TypeNotServed, |name| {
+        query(name, RecordType::AXFR)
+    }),
 ];
 
-const fn hit(label: &'static str, length: Length) -> Kind {
+fn query(name: &str, kind: RecordType) -> Vec<u8> {
+    frame(&octets(&message(name, kind)))
+}
+
+fn a(name: &str) -> Vec<u8> {
+    query(name, RecordType::A)
+}
+
+fn aaaa(name: &str) -> Vec<u8> {
+    query(name, RecordType::AAAA)
+}
+
+fn a_over_ip6(name: &str) -> Vec<u8> {
+    over_ip6(&octets(&message(name, RecordType::A)))
+}
+
+const fn hit(label: &'static str, hit: Hit, sort: Sort, build: fn(&str) -> Vec<u8>) -> Kind {
     Kind {
         label,
-        subject: Subject::Kxdns(Outcome::Hit(Hit::A)),
-        length,
-        held: true,
-        build: a_query,
+        subject: Subject::Kxdns(Outcome::Hit(hit)),
+        name: Asked::Held(sort),
+        dns: build::DNS,
+        build,
     }
 }
 
@@ -84,8 +148,8 @@ const fn miss(label: &'static str, miss: Miss, build: fn(&str) -> Vec<u8>) -> Ki
     Kind {
         label,
         subject: Subject::Kxdns(Outcome::Miss(miss)),
-        length: Length::Middle,
-        held: true,
+        name: Asked::Held(Sort::Middle),
+        dns: build::DNS,
         build,
     }
 }
@@ -103,38 +167,50 @@ impl Kind {
         !self.subject.answers()
     }
 
-    /// Packets of this kind, their names drawn at random, each from `population` names.
+    /// Packets of this kind, their names drawn at random, each from `population` names; so are the
+    /// identifiers, by which the addresses of a set take turns.
     pub(crate) fn draw(&self, population: usize, count: usize) -> Vec<Vec<u8>> {
-        let template = (self.build)(&self.length.held(0));
+        let template = (self.build)(&self.name.numbered(0));
         (0..count)
             .map(|_| {
-                let number = rand::random_range(0..population);
-                let name = if self.held {
-                    self.length.held(number)
-                } else {
-                    self.length.unknown(number)
-                };
-                patched(template.clone(), QUESTION, &names::wire(&name))
+                let name = self.name.numbered(rand::random_range(0..population));
+                let id: [u8; 2] = rand::random();
+                let packet = patched(template.clone(), self.dns, &id);
+                patched(packet, self.dns + QUESTION, &names::wire(&name))
             })
             .collect()
     }
 }
 
+impl Asked {
+    fn numbered(self, number: usize) -> String {
+        match self {
+            Self::Held(sort) => sort.held(number),
+            Self::Unknown => Sort::unknown(number),
+            Self::Only(name) => name.to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::population::tests::host_maps, *};
 
     #[test]
-    fn packets_fit_their_slots_and_are_of_their_length() {
+    fn packets_fit_their_slots_and_come_to_their_outcome() {
+        let maps = host_maps(10);
         for kind in KINDS {
             for packet in kind.draw(10, 3) {
-                assert!(
-                    packet.len() <= bench_ebpf::MAX_PACKET - 16,
-                    "{}",
-                    kind.label
-                );
-                assert_eq!(packet[QUESTION + kind.length.octets() - 1], 0);
-                assert_eq!(packet[QUESTION + kind.length.octets() + 3], 1);
+                let label = kind.label;
+                assert!(packet.len() <= bench_ebpf::MAX_PACKET, "{label}");
+                let (outcome, answer) = maps.run(&packet);
+                match kind.subject {
+                    Subject::Kxdns(wanted) => {
+                        assert_eq!(Outcome::from(outcome), wanted, "{label}");
+                        assert_eq!(answer == packet, kind.is_unchanged(), "{label}");
+                    }
+                    Subject::Reflector => assert_eq!(outcome, Ok(Hit::A)),
+                }
             }
         }
     }

@@ -7,17 +7,13 @@ use aya::{
     programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp},
 };
 use bench_ebpf::{EMPTY, FEED, PACKETS, Programs, REFLECT, SLOTS, Slot, TC_SUBJECT, XDP_SUBJECT};
-use dns_common::{Hook, Outcome, entry::Entry};
+use dns_common::{Hook, Outcome};
 use dns_ctl::attach::{
     counters::Outcomes,
     kernel::{Kernel, KernelMaps},
 };
-use packets::fixture;
 
-use super::{
-    kinds::Subject,
-    names::{self, Length},
-};
+use super::{kinds::Subject, names::Sort, population::fill};
 
 static BENCH_OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_BENCH_OBJECT"));
 
@@ -41,13 +37,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the programs, those of kxdns from `object`, with `population` names of each length in the map.
+    /// Loads the programs, those of kxdns from `object`, with `population` names of each sort in the map.
     pub(crate) fn new(object: &[u8], population: usize) -> Result<Self> {
         ensure!(
             !BENCH_OBJECT.is_empty(),
             "this was built without the kernel programs; use `cargo xtask bench`"
         );
-        let names = u32::try_from(population * Length::ALL.len())?;
+        let names = u32::try_from(population * Sort::ALL.len())?;
         let mut kernel = Kernel::load(object, names)?;
         let mut maps = kernel.take_maps()?;
         fill(&mut maps, population)?;
@@ -196,23 +192,4 @@ fn xdp(tools: &mut Ebpf, programs: Programs) -> Result<&mut Xdp> {
 fn tc(tools: &mut Ebpf, programs: Programs) -> Result<&mut SchedClassifier> {
     let program = tools.program_mut(programs.tc).context(programs.tc)?;
     Ok(program.try_into()?)
-}
-
-/// Fills the maps with the names and the configuration of the tests.
-fn fill(maps: &mut KernelMaps, population: usize) -> Result<()> {
-    let service = bytemuck::cast::<_, [u32; 5]>(fixture::service());
-    maps.services.insert(service, 1, 0)?;
-    let keys = fixture::keys();
-    for length in Length::ALL {
-        for number in 0..population {
-            let wire = names::wire(&length.held(number));
-            let address = u32::try_from(number)?.to_be_bytes();
-            let entry = Entry::new(&keys, &wire, Some(address), fixture::TTL)
-                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-            let words: [u64; size_of::<Entry>() / 8] = bytemuck::cast(entry);
-            maps.names.insert(keys.name_key(&wire).0, words, 0)?;
-        }
-    }
-    maps.configure(fixture::config())?;
-    Ok(())
 }

@@ -1,54 +1,80 @@
-//! Names of Services as clusters have them, of three lengths, as many as are wanted.
+//! Names of Services and addresses as clusters have them, of several sorts, as many as are wanted.
 
-/// Names of one length.
+/// Names of one sort: as long as each other, and with the same held for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Length {
-    /// 24 octets in wire form.
+pub(crate) enum Sort {
+    /// 24 octets in wire form; an IPv4 address.
     Short,
-    /// 40 octets in wire form.
+    /// 40 octets, as those below that say nothing else; an IPv4 address.
     Middle,
-    /// 100 octets in wire form.
+    /// 100 octets; an IPv4 address.
     Long,
+    /// An IPv6 address.
+    Six,
+    /// 3 IPv4 addresses, of a headless Service.
+    FewFour,
+    /// 27 IPv4 addresses, close to the most that fit a message without EDNS.
+    ManyFour,
+    /// 8 IPv6 addresses.
+    ManySix,
+    /// 30 octets, the name of an address; the name of [`Sort::Middle`] that it points back to.
+    Reverse,
 }
 
+/// The cluster domain: all names but those of addresses lie in it.
+pub(crate) const DOMAIN: &str = "cluster.local";
 /// Namespaces that the Services are in.
 const NAMESPACES: usize = 97;
 
-impl Length {
-    /// Every length.
-    pub(crate) const ALL: [Self; 3] = [Self::Short, Self::Middle, Self::Long];
+impl Sort {
+    /// Every sort.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Short,
+        Self::Middle,
+        Self::Long,
+        Self::Six,
+        Self::FewFour,
+        Self::ManyFour,
+        Self::ManySix,
+        Self::Reverse,
+    ];
 
-    /// Octets of the names in wire form, root label included.
-    #[cfg(test)]
-    pub(crate) const fn octets(self) -> usize {
-        match self {
-            Self::Short => 24,
-            Self::Middle => 40,
-            Self::Long => 100,
-        }
-    }
-
-    /// The name of the Service of that number; its namespace follows from the number.
+    /// The name of that number; its namespace follows from the number.
     pub(crate) fn held(self, number: usize) -> String {
-        self.name('s', number)
+        let first = match self {
+            Self::Short | Self::Middle | Self::Long => 's',
+            Self::Six => 'i',
+            Self::FewFour => 'f',
+            Self::ManyFour => 'm',
+            Self::ManySix => 'e',
+            Self::Reverse => return reverse(number),
+        };
+        self.service(first, number)
     }
 
-    /// A name that differs from every one that [`Length::held`] gives.
-    pub(crate) fn unknown(self, number: usize) -> String {
-        self.name('u', number)
+    /// A name of [`Sort::Middle`]'s length in the cluster domain that is not held.
+    pub(crate) fn unknown(number: usize) -> String {
+        Self::Middle.service('u', number)
     }
 
-    fn name(self, first: char, number: usize) -> String {
-        // Digits that follow the first letter of the Service's and of the namespace's label.
-        let (service, namespace, domain) = match self {
-            Self::Short => (4, 1, "k8s.local"),
-            Self::Middle => (9, 8, "cluster.local"),
-            Self::Long => (39, 38, "cluster.local"),
+    fn service(self, first: char, number: usize) -> String {
+        // Digits that follow the first letter of the Service's and of the namespace's label. The short names
+        // are without `svc`: with it they would have no place for enough digits.
+        let (service, namespace, below) = match self {
+            Self::Short => (4, 1, ""),
+            Self::Long => (39, 38, ".svc"),
+            _ => (9, 8, ".svc"),
         };
         let of = number % NAMESPACES % 36_usize.pow(namespace.min(2));
         let (service, namespace) = (digits(number, service), digits(of, namespace));
-        format!("{first}{service}.n{namespace}.svc.{domain}")
+        format!("{first}{service}.n{namespace}{below}.{DOMAIN}")
     }
+}
+
+/// The name of an address whose four numbers have three digits each.
+fn reverse(number: usize) -> String {
+    let [a, b, c, d] = [1, 100, 10_000, 1_000_000].map(|unit| 100 + number / unit % 100);
+    format!("{a}.{b}.{c}.{d}.in-addr.arpa")
 }
 
 /// The number to base 36, with leading zeros.
@@ -83,14 +109,20 @@ mod tests {
 
     #[test]
     fn names_have_their_length_and_differ() {
-        for length in Length::ALL {
-            let mut seen = HashSet::new();
-            for number in [0, 1, 35, 36, 97, 333_333] {
-                for name in [length.held(number), length.unknown(number)] {
-                    assert_eq!(wire(&name).len(), length.octets(), "{name}");
-                    assert_eq!(wire(&name), packets::fixture::wire(&name));
-                    assert!(seen.insert(name));
-                }
+        let mut seen = HashSet::new();
+        for number in [0, 1, 35, 36, 97, 333_333] {
+            let names = Sort::ALL.map(|sort| (sort, sort.held(number)));
+            let unknown = (Sort::Middle, Sort::unknown(number));
+            for (sort, name) in names.into_iter().chain([unknown]) {
+                let octets = match sort {
+                    Sort::Short => 24,
+                    Sort::Long => 100,
+                    Sort::Reverse => 30,
+                    _ => 40,
+                };
+                assert_eq!(wire(&name).len(), octets, "{name}");
+                assert_eq!(wire(&name), packets::fixture::wire(&name));
+                assert!(seen.insert(name));
             }
         }
     }

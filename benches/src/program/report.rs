@@ -7,13 +7,31 @@ use serde::Serialize;
 
 use crate::{output, summary::Summary};
 
-/// What the columns mean.
+/// What the numbers are.
 const LEGEND: &str = "\
 Nanoseconds per packet, beyond what an empty program takes with the same packets: median (p10..p90) of the rounds.
-in a row   8192 packets, names drawn at random, fed to the program one after the other
-alone      512 packets, names drawn at random, a system call for each: what was cached is partly gone
-unchanged  8192 times the same packet without the feeder; only for packets that are not rewritten
-+          of that, how much beyond the reflector";
+The last row is the empty program itself, with all that is around it: the feeder, the clock.";
+
+/// A way to run packets: how it is called, what it is, and where its numbers are.
+type Way = (&'static str, &'static str, fn(&Row) -> Option<&Timing>);
+
+const WAYS: [Way; 3] = [
+    (
+        "In a row",
+        "8192 packets, names drawn at random, fed to the program one after the other",
+        |row| row.fed.as_ref(),
+    ),
+    (
+        "Alone",
+        "512 packets, names drawn at random, a system call for each: what was cached is partly gone",
+        |row| row.single.as_ref(),
+    ),
+    (
+        "Unchanged",
+        "8192 times the same packet without the feeder; only for packets that are not rewritten",
+        |row| row.repeated.as_ref(),
+    ),
+];
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -54,55 +72,45 @@ pub(crate) struct Timing {
     pub(crate) above_reflector: Option<Summary>,
 }
 
-/// The tables, one for each hook and size of the map.
+/// The tables: one for each way, a column for each hook and size of the map.
 pub(crate) fn text(report: &Report) -> String {
     let mut text = String::new();
-    let tables = report
-        .rows
-        .chunk_by(|a, b| (a.hook, a.names) == (b.hook, b.names));
-    for rows in tables {
-        let (hook, names) = (rows[0].hook, rows[0].names);
-        let base = rows.first().map_or_else(String::new, empty_note);
+    for (way, what, timing) in WAYS {
         // Writing to a string can't fail.
-        let _ = writeln!(text, "{hook}, {names} names{base}\n{}\n", table(rows));
+        let _ = writeln!(text, "{way}: {what}.\n\n{}\n", table(&report.rows, timing));
     }
     text + LEGEND
 }
 
-/// What the empty program took, feeder or clock included.
-fn empty_note(row: &Row) -> String {
-    let median = |timing: &Option<Timing>| timing.as_ref().map_or(0.0, |t| t.empty.median);
-    format!(
-        " (empty program: {:.0} in a row, feeder included; {:.0} alone, clock included)",
-        median(&row.fed),
-        median(&row.single)
-    )
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = output::table(&["packet", "in a row", "+", "alone", "+", "unchanged"]);
-    for row in rows {
-        table.add_row([
-            row.packet.to_owned(),
-            spread(row.fed.as_ref()),
-            beyond_reflector(row.fed.as_ref()),
-            spread(row.single.as_ref()),
-            beyond_reflector(row.single.as_ref()),
-            spread(row.repeated.as_ref()),
-        ]);
+/// A row for each kind of packet that has a timing.
+fn table(rows: &[Row], timing: fn(&Row) -> Option<&Timing>) -> Table {
+    let columns: Vec<&[Row]> = rows
+        .chunk_by(|a, b| (a.hook, a.names) == (b.hook, b.names))
+        .collect();
+    let heads = columns.iter().map(|column| {
+        let (hook, names) = (column[0].hook, column[0].names);
+        format!("{hook}, {names} names")
+    });
+    let header: Vec<String> = std::iter::once("packet".to_owned()).chain(heads).collect();
+    let mut table = output::table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    let kinds = columns.first().map_or(0, |column| column.len());
+    for kind in 0..kinds {
+        let timings = columns.iter().map(|column| timing(&column[kind]));
+        let Some(timings) = timings.collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let numbers = timings.into_iter().map(|timing| spread(timing.above_empty));
+        let label = columns[0][kind].packet.to_owned();
+        table.add_row(std::iter::once(label).chain(numbers));
     }
+    let around = columns.iter().map(|column| {
+        let first = column.iter().find_map(timing);
+        first.map_or_else(String::new, |timing| spread(timing.empty))
+    });
+    table.add_row(std::iter::once("(empty program)".to_owned()).chain(around));
     table
 }
 
-fn spread(timing: Option<&Timing>) -> String {
-    timing.map_or_else(String::new, |timing| {
-        let Summary { p10, median, p90 } = timing.above_empty;
-        format!("{median:.0} ({p10:.0}..{p90:.0})")
-    })
-}
-
-fn beyond_reflector(timing: Option<&Timing>) -> String {
-    timing
-        .and_then(|timing| timing.above_reflector)
-        .map_or_else(String::new, |above| format!("{:+.0}", above.median))
+fn spread(Summary { p10, median, p90 }: Summary) -> String {
+    format!("{median:.0} ({p10:.0}..{p90:.0})")
 }

@@ -24,6 +24,18 @@ pub enum Pods {
     Verified,
 }
 
+/// Whether the kernel says that a name or a record does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KernelNegative {
+    /// In mode serve; in mode accelerate the existing DNS may know more.
+    #[default]
+    Auto,
+    /// It does; in mode accelerate this needs --endpoints all, so that all names are known that CoreDNS has.
+    On,
+    /// It leaves that to userspace.
+    Off,
+}
+
 /// Whose endpoints have names of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Endpoints {

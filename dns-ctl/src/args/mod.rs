@@ -6,8 +6,9 @@ mod run;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use hickory_proto::rr::{Name, RecordType};
 
-pub use choice::{Endpoints, LogFormat, LogLevel, Mode, Output, Pods};
+pub use choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, Output, Pods};
 pub use run::RunArgs;
 
 use crate::zone::name::Domain;
@@ -33,6 +34,11 @@ pub enum Command {
     Lookup(LookupArgs),
     /// Translate another DNS server's configuration into flags and a ConfigMap.
     Import(ImportArgs),
+    /// Run a query through the kernel program, and show what it does and why; exit 1 if it passes the query on.
+    ///
+    /// The program is the running instance's own; the query is sent nowhere. It is counted as a client's would
+    /// be, once for each run: there are up to 32, until its reason can be told from those of other packets.
+    Trace(TraceArgs),
     /// Show interfaces, the hook in use, the names held, and what became of packets.
     Status(StatusArgs),
 }
@@ -71,7 +77,38 @@ pub struct LookupArgs {
 
     /// A record type, such as A; all types if not given.
     #[arg(value_name = "TYPE", value_parser = parse_type)]
-    pub record_type: Option<hickory_proto::rr::RecordType>,
+    pub record_type: Option<RecordType>,
+
+    /// Where and how to look.
+    #[command(flatten)]
+    pub view: ViewArgs,
+}
+
+/// Flags of `trace`.
+#[derive(Args, Debug)]
+pub struct TraceArgs {
+    /// The whole name, as a client may send it; upper and lower case are kept.
+    #[arg(value_parser = parse_question_name)]
+    pub name: Name,
+
+    /// A record type, such as AAAA, or TYPE65 for one without a name.
+    #[arg(value_name = "TYPE", default_value = "A", value_parser = parse_question_type)]
+    pub record_type: RecordType,
+
+    /// Ask with EDNS, for an answer of at most this many octets [default without a size: 1232].
+    #[arg(
+        long,
+        value_name = "SIZE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1232",
+        value_parser = clap::value_parser!(u16).range(512..)
+    )]
+    pub edns: Option<u16>,
+
+    /// Ask over IPv6.
+    #[arg(long)]
+    pub ipv6: bool,
 
     /// Where and how to look.
     #[command(flatten)]
@@ -101,10 +138,35 @@ pub struct ViewArgs {
 /// Where maps are pinned unless configured.
 pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf/kxdns";
 
-fn parse_type(text: &str) -> Result<hickory_proto::rr::RecordType, String> {
+fn parse_type(text: &str) -> Result<RecordType, String> {
     text.to_ascii_uppercase()
         .parse()
         .map_err(|_| format!("`{text}` is not a record type; A and AAAA are"))
+}
+
+/// Any type that a question can have: unlike `lookup`'s, it need not be one of records.
+fn parse_question_type(text: &str) -> Result<RecordType, String> {
+    let upper = text.to_ascii_uppercase();
+    if upper == "IXFR" {
+        return Ok(RecordType::IXFR);
+    }
+    let number = upper.strip_prefix("TYPE").map(str::parse::<u16>);
+    match number {
+        Some(Ok(number)) => Ok(RecordType::from(number)),
+        Some(Err(_)) => Err(format!("`{text}` is not TYPE and a number up to 65535")),
+        None => parse_type(text),
+    }
+}
+
+/// A name with any characters; it is whole with or without the last dot.
+fn parse_question_name(text: &str) -> Result<Name, String> {
+    if text.is_empty() {
+        return Err("the name is empty; that of the root is `.`".to_owned());
+    }
+    // `from_str` would change upper case to lower.
+    let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
+    name.set_fqdn(true);
+    Ok(name)
 }
 
 #[cfg(test)]
@@ -144,11 +206,46 @@ mod tests {
             &["run", "--cluster-domain", "a..b"],
             &["run", "--upstream", "dns.example"],
             &["run", "--hook", "fast"],
+            &["run", "--max-names", "0"],
+            &["run", "--max-names", "16777217"],
+            &["run", "--kernel-negative", "maybe"],
             &["run", "--interface", ""],
             &["lookup", "a.b", "NOTYPE"],
+            &["trace", "a.b", "NOTYPE"],
+            &["trace", "a.b", "TYPE65536"],
+            &["trace", "a.b", "TYPE"],
+            &["trace", "a..b"],
+            &["trace", ""],
+            &["trace", "a.b", "--edns=65536"],
+            &["trace", "a.b", "--edns=511"],
         ] {
             let error = Cli::try_parse_from(["dns-ctl"].iter().chain(arguments)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_trace_takes_every_name_and_type() {
+        for (arguments, name, number, edns) in [
+            (&["nginx.x.SVC"][..], "nginx.x.SVC.", 1, None),
+            (&["a.b.", "aaaa", "--edns"], "a.b.", 28, Some(1232)),
+            (
+                &["_http._tcp.x", "type65", "--edns=512"],
+                "_http._tcp.x.",
+                65,
+                Some(512),
+            ),
+            (&[".", "TYPE65280"], ".", 65280, None),
+            (&["*.x", "ixfr"], "*.x.", 251, None),
+            (&["--edns", "x", "any"], "x.", 255, Some(1232)),
+        ] {
+            let all = ["dns-ctl", "trace"].iter().chain(arguments);
+            let Command::Trace(args) = Cli::try_parse_from(all).unwrap().command else {
+                panic!("{arguments:?} is a trace");
+            };
+            assert_eq!(args.name.to_ascii(), name);
+            assert_eq!(u16::from(args.record_type), number, "{name}");
+            assert_eq!(args.edns, edns, "{name}");
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args};
+use dns_common::maps::DEFAULT_MAX_NAMES;
 
 use super::{
     DEFAULT_BPFFS,
-    choice::{Endpoints, LogFormat, LogLevel, Mode, Pods},
+    choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, Pods},
 };
 use crate::{
     attach::{rung::HookChoice, select::InterfacePattern},
@@ -198,6 +199,14 @@ pub struct RunArgs {
     /// Where on the interfaces to answer.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_HOOK", value_enum, default_value_t)]
     pub hook: HookChoice,
+
+    /// Have the kernel say that a name or a record of the cluster domains does not exist.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_KERNEL_NEGATIVE", value_enum, default_value_t)]
+    pub kernel_negative: KernelNegative,
+
+    /// Names that the kernel has room for; a Service takes two to ten. Each takes half a KiB once it is there.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub max_names: u32,
 
     /// A folder on a BPF file system, where the maps can be found while this runs.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_BPFFS", value_name = "DIR", default_value = DEFAULT_BPFFS)]

@@ -11,6 +11,8 @@ use caps::{CapSet, Capability};
 use dns_common::{
     entry::Entry,
     maps::{Attachment, Config, Counters, ServiceKey, map_name},
+    state::State,
+    zones::Zones,
 };
 
 /// The object that `dns-ebpf` was compiled to, embedded when this crate was built.
@@ -27,6 +29,10 @@ const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// The map `CONFIG`; values are words, for which aya needs no unsafe promise, here and below.
 pub type ConfigMap<T> = Array<T, [u64; size_of::<Config>() / 8]>;
+/// The map `STATE`.
+pub type StateMap<T> = Array<T, [u64; size_of::<State>() / 8]>;
+/// The map `ZONES`.
+pub type ZonesMap<T> = Array<T, [u64; size_of::<Zones>() / 8]>;
 /// The map `SERVICES`.
 pub type ServiceMap<T> = HashMap<T, [u32; size_of::<ServiceKey>() / 4], u8>;
 /// The map `NAMES`.
@@ -81,6 +87,10 @@ pub struct Kernel {
 pub struct KernelMaps {
     /// The configuration.
     pub config: ConfigMap<MapData>,
+    /// What may be denied.
+    pub state: StateMap<MapData>,
+    /// The zones in which names are denied.
+    pub zones: ZonesMap<MapData>,
     /// The addresses at which clients reach DNS.
     pub services: ServiceMap<MapData>,
     /// The names.
@@ -125,6 +135,8 @@ impl Kernel {
     pub fn take_maps(&mut self) -> Result<KernelMaps, KernelError> {
         Ok(KernelMaps {
             config: take(&mut self.ebpf, map_name::CONFIG)?,
+            state: take(&mut self.ebpf, map_name::STATE)?,
+            zones: take(&mut self.ebpf, map_name::ZONES)?,
             services: take(&mut self.ebpf, map_name::SERVICES)?,
             names: take(&mut self.ebpf, map_name::NAMES)?,
             outcomes: take(&mut self.ebpf, map_name::OUTCOMES)?,
@@ -164,14 +176,15 @@ impl Kernel {
 }
 
 impl KernelMaps {
-    /// Writes the configuration; from then on packets are looked at.
-    pub fn configure(&mut self, config: Config) -> Result<(), KernelError> {
+    /// Writes the zones and the configuration; from then on packets are looked at.
+    pub fn configure(&mut self, config: Config, zones: &Zones) -> Result<(), KernelError> {
+        let zones: [u64; size_of::<Zones>() / 8] = bytemuck::cast(*zones);
+        self.zones
+            .set(0, zones, 0)
+            .map_err(access(map_name::ZONES))?;
+        let config: [u64; size_of::<Config>() / 8] = bytemuck::cast(config);
         self.config
-            .set(
-                0,
-                bytemuck::cast::<_, [u64; size_of::<Config>() / 8]>(config),
-                0,
-            )
+            .set(0, config, 0)
             .map_err(access(map_name::CONFIG))
     }
 }

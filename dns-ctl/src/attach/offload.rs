@@ -22,8 +22,11 @@ use super::{
     links::{Link, LinkKind},
 };
 
-/// The features by which a device takes the checksum of UDP over IPv4 over, as ethtool calls them.
-const FEATURES: [&str; 2] = ["tx-checksum-ip-generic", "tx-checksum-ipv4"];
+/// The feature by which a device takes checksums of whatever protocol over, as ethtool calls it.
+const GENERIC: &str = "tx-checksum-ip-generic";
+/// The features by which it takes those of UDP over each version of IP over: the program is told one thing
+/// for both, so one of them is not enough.
+const BY_VERSION: [&str; 2] = ["tx-checksum-ipv4", "tx-checksum-ipv6"];
 
 /// Most changes that one look takes in.
 const EVENTS: usize = 1024;
@@ -130,6 +133,7 @@ fn all_offload(devices: &BTreeMap<u32, bool>, interfaces: &BTreeSet<u32>) -> boo
     present.peek().is_some() && present.all(|&offloads| offloads)
 }
 
+/// The device that a message is about, and whether it takes checksums over.
 fn read(message: &EthtoolMessage) -> Option<(u32, bool)> {
     let mut index = None;
     let mut offloads = false;
@@ -142,9 +146,11 @@ fn read(message: &EthtoolMessage) -> Option<(u32, bool)> {
                 });
             }
             EthtoolAttr::Feature(EthtoolFeatureAttr::Active(features)) => {
-                offloads = features
-                    .iter()
-                    .any(|feature| feature.value && FEATURES.contains(&feature.name.as_str()));
+                let is_on = |name: &str| {
+                    let mut features = features.iter();
+                    features.any(|feature| feature.value && feature.name == name)
+                };
+                offloads = is_on(GENERIC) || BY_VERSION.into_iter().all(is_on);
             }
             _ => {}
         }
@@ -154,7 +160,40 @@ fn read(message: &EthtoolMessage) -> Option<(u32, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use ethtool::{EthtoolCmd, EthtoolFeatureBit};
+
     use super::*;
+
+    #[test]
+    fn checksums_are_taken_over_for_both_versions_of_ip_or_not_at_all() {
+        for (active, expected) in [
+            (&[][..], false),
+            (&[GENERIC], true),
+            (&["tx-checksum-ipv4"], false),
+            (&["tx-checksum-ipv6"], false),
+            (&["tx-checksum-ipv4", "tx-checksum-ipv6"], true),
+            (&["tx-checksum-sctp", "tx-checksum-fcoe-crc"], false),
+        ] {
+            let names = [GENERIC, "tx-checksum-ipv4", "tx-checksum-ipv6"];
+            let off = names.iter().filter(|name| !active.contains(name));
+            let bits = active.iter().map(|name| (name, true));
+            let bits = bits.chain(off.map(|name| (name, false)));
+            let bits = bits.map(|(&name, value)| EthtoolFeatureBit {
+                index: 0,
+                name: name.to_owned(),
+                value,
+            });
+            let nlas = [
+                EthtoolFeatureAttr::Header(vec![EthtoolHeader::DevIndex(7)]),
+                EthtoolFeatureAttr::Active(bits.collect()),
+            ];
+            let message = EthtoolMessage {
+                cmd: EthtoolCmd::FeatureGetReply,
+                nlas: nlas.map(EthtoolAttr::Feature).into(),
+            };
+            assert_eq!(read(&message), Some((7, expected)), "{active:?}");
+        }
+    }
 
     #[test]
     fn one_device_without_offload_decides_for_all() {

@@ -1,4 +1,4 @@
-//! The folder on bpffs where the maps of a running instance can be found.
+//! The folder on bpffs where the maps and programs of a running instance can be found.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{Map, MapData, MapError};
+use aya::{
+    maps::{Map, MapData, MapError},
+    programs::ProgramError,
+};
 use nix::{
     fcntl::{Flock, FlockArg, OFlag},
     sys::statfs::{BPF_FS_MAGIC, statfs},
@@ -36,8 +39,8 @@ pub enum PinError {
         /// What the system says.
         source: io::Error,
     },
-    /// A map can't be pinned.
-    #[error("can't pin a map at {path}: {source}")]
+    /// A map or program can't be pinned.
+    #[error("can't pin anything at {path}: {source}")]
     Pin {
         /// Where.
         path: PathBuf,
@@ -56,6 +59,19 @@ pub enum PinError {
         path: PathBuf,
         /// What aya says.
         source: Box<MapError>,
+    },
+    /// The instance that has its maps here has not pinned its programs.
+    #[error(
+        "the dns-ctl that has its maps in {0} shows no programs there: it is just starting, or of an older version"
+    )]
+    NoProgram(PathBuf),
+    /// A program can't be opened.
+    #[error("can't open the program at {path}: {source}")]
+    OpenProgram {
+        /// Where.
+        path: PathBuf,
+        /// What aya says.
+        source: Box<ProgramError>,
     },
 }
 
@@ -90,6 +106,15 @@ impl PinFolder {
 
     /// Pins a map under its name, in place of one that an instance left behind when it was killed.
     pub fn pin(&mut self, name: &str, map: &Map) -> Result<(), PinError> {
+        self.pin_with(name, |path| map.pin(path))
+    }
+
+    /// Has `pin` pin a program or map under its name, likewise.
+    pub fn pin_with(
+        &mut self,
+        name: &str,
+        pin: impl FnOnce(&Path) -> Result<(), aya::pin::PinError>,
+    ) -> Result<(), PinError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -97,7 +122,7 @@ impl PinFolder {
             }
             _ => {}
         }
-        map.pin(&path).map_err(|source| PinError::Pin {
+        pin(&path).map_err(|source| PinError::Pin {
             path: path.clone(),
             source: Box::new(source),
         })?;
@@ -130,7 +155,23 @@ pub fn open(folder: &Path, name: &str) -> Result<MapData, PinError> {
     })
 }
 
-/// Whether an instance has claimed the folder; one that was killed leaves its maps, but no claim.
+/// Has `open` open a program that a running instance has pinned.
+pub fn open_program<P>(
+    folder: &Path,
+    name: &str,
+    open: impl FnOnce(&Path) -> Result<P, ProgramError>,
+) -> Result<P, PinError> {
+    let path = folder.join(name);
+    if !path.exists() {
+        return Err(PinError::NoProgram(folder.to_owned()));
+    }
+    open(&path).map_err(|source| PinError::OpenProgram {
+        path,
+        source: Box::new(source),
+    })
+}
+
+/// Whether an instance has claimed the folder; one that was killed leaves its maps and programs, but no claim.
 #[must_use]
 pub fn is_claimed(folder: &Path) -> bool {
     open_folder(folder).is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())

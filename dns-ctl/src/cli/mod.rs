@@ -3,6 +3,7 @@
 pub mod import;
 pub mod lookup;
 pub mod status;
+pub mod trace;
 
 use std::path::Path;
 

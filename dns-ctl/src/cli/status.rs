@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use dns_common::{
     Hit, Miss,
     maps::{Attachment, map_name},
+    state::State,
 };
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::{
     args::{Output, StatusArgs},
     attach::{
         counters::Outcomes,
-        kernel::{AttachedMap, NamesMap, OutcomeMap},
+        kernel::{AttachedMap, NamesMap, OutcomeMap, StateMap},
         pins,
         rung::Rung,
     },
@@ -33,6 +34,8 @@ struct Status {
     entries: usize,
     /// Names that there is room for.
     capacity: u32,
+    /// Whether names of the cluster domains that are not held are denied in the kernel.
+    denies: bool,
     /// Packets answered, by kind.
     hits: BTreeMap<&'static str, u64>,
     /// Packets passed on, by reason.
@@ -73,12 +76,15 @@ fn read(bpffs: &Path) -> anyhow::Result<Status> {
         let (ifindex, words) = entry?;
         interfaces.push(interface(ifindex, bytemuck::cast(words)));
     }
+    let state = StateMap::try_from(open(map_name::STATE)?.0)?.get(&0, 0)?;
+    let state: State = bytemuck::cast(state);
     interfaces.sort_by_key(|interface| interface.ifindex);
     Ok(Status {
         running: pins::is_claimed(bpffs),
         interfaces,
         entries: names.keys().flatten().count(),
         capacity,
+        denies: state.epoch != 0,
         hits: outcomes
             .hits()
             .map(|(hit, count)| (hit.label(), count))
@@ -144,8 +150,14 @@ fn text(status: &Status) -> String {
     // Writing to a `String` can't fail.
     let _infallible = write!(
         text,
-        "Names held: {} of {}\n\n{interfaces}\n\n{outcomes}\n",
-        status.entries, status.capacity
+        "Names held: {} of {}; {}\n\n{interfaces}\n\n{outcomes}\n",
+        status.entries,
+        status.capacity,
+        if status.denies {
+            "others of the cluster are denied"
+        } else {
+            "others are passed on"
+        }
     );
     text
 }
@@ -170,6 +182,7 @@ mod tests {
             }],
             entries: 12,
             capacity: 131_072,
+            denies: true,
             hits: Hit::ALL.iter().map(|hit| (hit.label(), 5)).collect(),
             misses: Miss::ALL
                 .iter()
@@ -187,15 +200,19 @@ mod tests {
         assert_eq!(json["interfaces"][0]["hook"], "tcx");
         assert_eq!(json["entries"], 12);
         assert_eq!(json["capacity"], 131_072);
+        assert_eq!(json["denies"], true);
         assert_eq!(json["hits"]["a"], 5);
         assert_eq!(json["misses"]["torn"], 1);
-        assert_eq!(json["misses"]["unknown_name"], 0);
+        assert_eq!(json["misses"]["outside_zones"], 0);
     }
 
     #[test]
     fn the_table_shows_what_happened_and_what_it_means() {
         let text = text(&sample());
-        assert!(text.contains("Names held: 12 of 131072"), "{text}");
+        assert!(
+            text.contains("Names held: 12 of 131072; others of the cluster are denied"),
+            "{text}"
+        );
         assert!(text.contains("veth0"), "{text}");
         assert!(
             text.contains("miss torn") && text.contains(Miss::Torn.text()),

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -21,10 +21,18 @@ use crate::attach::{counters::Outcomes, kernel::OutcomeMap};
 /// How full the kernel's map of names is.
 #[derive(Debug, Default)]
 pub struct Fill {
-    /// Names held.
-    pub held: AtomicU64,
-    /// Names that there is no place for.
-    pub left_out: AtomicU64,
+    held: AtomicU64,
+    left_out: AtomicU64,
+    denies: AtomicBool,
+}
+
+impl Fill {
+    /// States the names held, those that there is no place for, and whether any other name is denied.
+    pub fn set(&self, held: usize, left_out: usize, denies: bool) {
+        self.held.store(held as u64, Relaxed);
+        self.left_out.store(left_out as u64, Relaxed);
+        self.denies.store(denies, Relaxed);
+    }
 }
 
 /// Reads the kernel's counters for the metrics page.
@@ -72,6 +80,11 @@ impl Collector for KernelCollector {
                 "kernel_names_left_out",
                 "Names answered in userspace because the kernel's map has no place for them",
                 self.fill.left_out.load(Relaxed),
+            ),
+            (
+                "kernel_denies_names",
+                "Whether the kernel denies names of the cluster domains that it does not hold (1), or leaves that to userspace (0)",
+                self.fill.denies.load(Relaxed).into(),
             ),
             (
                 "kernel_names_capacity",

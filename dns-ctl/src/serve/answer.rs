@@ -91,13 +91,12 @@ struct Inquiry<'a> {
     request: &'a Request,
     zone: &'a Zone,
     authority: &'a Authority,
-    serial: u32,
     reply: Answer,
 }
 
-/// What `request` gets from `zone`; `serial` is the zone's serial number at this moment.
+/// What `request` gets from `zone`.
 #[must_use]
-pub fn answer(request: &Request, zone: &Zone, authority: &Authority, serial: u32) -> Decision {
+pub fn answer(request: &Request, zone: &Zone, authority: &Authority) -> Decision {
     let query = &request.query;
     let located = authority.locate(&query.name);
     if query.query_class != DNSClass::IN || is_transfer(query.query_type) {
@@ -111,7 +110,6 @@ pub fn answer(request: &Request, zone: &Zone, authority: &Authority, serial: u32
         request,
         zone,
         authority,
-        serial,
         reply: Answer {
             authoritative: true,
             in_cluster: true,
@@ -180,7 +178,7 @@ impl<'a> Inquiry<'a> {
     fn apex(mut self, origin: &Origin, owner: Name) -> Decision {
         match self.request.query.query_type {
             RecordType::SOA => {
-                let soa = origin.soa(&owner, self.authority.ttl, self.serial);
+                let soa = origin.soa(&owner, self.authority.ttl, self.zone.serial());
                 self.reply.answers.push(soa);
             }
             RecordType::NS => {
@@ -278,7 +276,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn nothing(mut self, origin: &Origin, owner: &Name) -> Decision {
-        let soa = origin.soa(owner, self.authority.ttl, self.serial);
+        let soa = origin.soa(owner, self.authority.ttl, self.zone.serial());
         self.reply.authorities.push(soa);
         Decision::Reply(self.reply)
     }

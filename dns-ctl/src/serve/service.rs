@@ -1,9 +1,6 @@
 //! What happens to one message, whatever socket it came in by: read, decide, answer or forward, count.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use hickory_proto::{
@@ -81,7 +78,7 @@ impl Service {
             Ok(request) => request,
             Err(unreadable) => return self.complain(unreadable, arrival),
         };
-        match answer(&request, &self.zone.load(), &self.authority, serial()) {
+        match answer(&request, &self.zone.load(), &self.authority) {
             Decision::Reply(answer) => {
                 let area = if answer.in_cluster {
                     Area::Cluster
@@ -275,15 +272,6 @@ fn completed(mut answer: Answer, response: &Response) -> Answer {
         }
         _ => failed(Cause::Unreachable),
     }
-}
-
-/// The zone's serial number: seconds since 1970. No secondary follows this zone; it only has to grow.
-fn serial() -> u32 {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    // Serial numbers wrap (RFC 1982).
-    u32::try_from(seconds % (1 << 32)).unwrap_or(0)
 }
 
 /// What is asked, and what the reply takes from the message; a request that was read has both.

@@ -28,7 +28,8 @@ impl Table {
             let is_other = holder.is_some_and(|held| held.name != name);
             match row {
                 Some(row) if is_other => shadowed.push((key, row)),
-                Some(row) if holder == Some(&row) => {}
+                // One that is to go as soon as it can has to be put anew.
+                Some(row) if holder == Some(&row) && !self.unwanted.contains(&key) => {}
                 Some(row) => {
                     planned.insert(key, row.clone());
                     puts.push(Step::Put(key, row));
@@ -44,9 +45,11 @@ impl Table {
         }
     }
 
-    /// The steps that give rows left out a place, where there may be one now.
-    #[must_use]
-    pub fn plan_left_out(&self) -> Plan {
+    /// The steps that give rows left out a place, if there may be one now.
+    pub(super) fn plan_left_out(&mut self) -> Plan {
+        if !std::mem::take(&mut self.may_have_place) {
+            return Plan::default();
+        }
         self.plan(self.left_out.values().map(|(key, row)| Wanted {
             key: *key,
             name: row.name.clone(),
@@ -79,6 +82,7 @@ impl Table {
             Step::Remove(key) => {
                 self.unwanted.remove(&key);
                 self.held.remove(&key);
+                self.may_have_place = true;
             }
         }
     }
@@ -86,6 +90,11 @@ impl Table {
     /// Notes that there is no place for a row.
     pub(super) fn leave_out(&mut self, key: NameKey, row: Row) {
         self.left_out.insert(row.name.clone(), (key, row));
+    }
+
+    /// Notes that a row was refused for a reason that may pass.
+    pub(super) fn try_again(&mut self) {
+        self.may_have_place = true;
     }
 
     /// Notes that a name is no longer wanted, so that it is not given a place later.

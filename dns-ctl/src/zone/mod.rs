@@ -15,7 +15,7 @@ pub mod service;
 pub mod store;
 mod tree;
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, net::IpAddr, sync::Arc};
 
 use name::RelativeName;
 pub use policy::{EndpointNames, PodNames, Policy};
@@ -33,6 +33,7 @@ pub struct Zone {
     pointers: imbl::HashMap<IpAddr, Arc<Pointers>>,
     pods: PodNames,
     dns_addresses: Arc<[IpAddr]>,
+    serial: u32,
     synced: bool,
 }
 
@@ -54,6 +55,15 @@ pub struct Pointers {
     pub endpoints: Vec<RelativeName>,
 }
 
+/// What may have changed in a zone between two looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Owner names.
+    pub names: HashSet<RelativeName>,
+    /// Addresses that point back to names.
+    pub addresses: HashSet<IpAddr>,
+}
+
 /// What a name is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'z> {
@@ -69,11 +79,31 @@ pub enum Found<'z> {
     Unknown,
 }
 
+impl Touched {
+    /// Whether nothing has changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.addresses.is_empty()
+    }
+}
+
 impl Zone {
     /// Whether every watched kind of object has been listed completely at least once.
     #[must_use]
     pub const fn synced(&self) -> bool {
         self.synced
+    }
+
+    /// Serial number: the second of the last change since 1970. No secondary follows this zone.
+    #[must_use]
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Whether names of pods exist by rule, without a node.
+    #[must_use]
+    pub fn has_pods_by_rule(&self) -> bool {
+        self.pods == PodNames::Insecure
     }
 
     /// Addresses of the cluster's DNS Service (label `k8s-app=kube-dns` in `kube-system`).
@@ -128,7 +158,7 @@ impl Zone {
 
     /// The address that the name of a pod states, where any such name exists.
     fn pod_by_rule(&self, name: &RelativeName) -> Option<Records> {
-        if self.pods != PodNames::Insecure {
+        if !self.has_pods_by_rule() {
             return None;
         }
         let namespace = name.parent()?;

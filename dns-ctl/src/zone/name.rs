@@ -7,6 +7,9 @@ pub const MAX_NAME: usize = 255;
 /// Longest label, its length octet not counted (RFC 1035, section 2.3.4).
 pub const MAX_LABEL: usize = 63;
 
+/// The one label of the name where the schema's version is told, in wire form.
+const SCHEMA_VERSION_LABEL: &[u8] = b"\x0bdns-version";
+
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -44,6 +47,12 @@ impl RelativeName {
     #[must_use]
     pub fn apex() -> Self {
         Self::default()
+    }
+
+    /// `dns-version`, where the schema's version is told.
+    #[must_use]
+    pub fn schema_version() -> Self {
+        Self(SCHEMA_VERSION_LABEL.into())
     }
 
     /// `<service>.<namespace>.svc`.
@@ -106,10 +115,10 @@ impl RelativeName {
         rest == Some(b"\x03pod")
     }
 
-    /// Whether this is `dns-version`, where the schema's version is told.
+    /// Whether this is [`Self::schema_version`].
     #[must_use]
     pub fn is_schema_version(&self) -> bool {
-        &*self.0 == b"\x0bdns-version"
+        *self.0 == *SCHEMA_VERSION_LABEL
     }
 
     /// The leftmost label, lower-case; `None` at the apex.
@@ -145,6 +154,19 @@ impl Domain {
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         RelativeName::within(&other.to_wire(), self).is_some()
+    }
+
+    /// Octets of the domain in wire form, root label included.
+    #[must_use]
+    pub fn wire_len(&self) -> u8 {
+        u8::try_from(self.0.len() + 1).expect("a domain has at most 255 octets")
+    }
+
+    /// The domain with `label` before it; `None` if that is no name.
+    #[must_use]
+    pub fn child(&self, label: &str) -> Option<Self> {
+        let wire = RelativeName::from_labels(&[label]).ok()?.in_domain(self)?;
+        wire.strip_suffix(&[0]).map(|labels| Self(labels.into()))
     }
 
     /// The domain in wire form, root label included.
@@ -192,6 +214,13 @@ impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Domain({self})")
     }
+}
+
+/// A whole name in wire form as text, its root label left out.
+#[must_use]
+pub fn text(wire: &[u8]) -> String {
+    let labels = wire.strip_suffix(&[0]).unwrap_or(wire);
+    RelativeName(labels.into()).to_string()
 }
 
 /// Whether `wire` consists of whole labels.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Zone, label,
+    Touched, Zone, label,
     listing::{Listing, Replacement},
     name::RelativeName,
     object::{EndpointSlice, Event, Namespace, ObjectKey, Pod, Reach, Service, SliceList},
@@ -36,7 +36,7 @@ pub struct Store {
     pod_addresses: HashMap<Box<str>, BTreeMap<IpAddr, u32>>,
     /// What each Service has in the zone.
     given: HashMap<ObjectKey, Given>,
-    touched: HashSet<RelativeName>,
+    touched: Touched,
 }
 
 /// What a Service has in the zone, to be taken away again.
@@ -71,9 +71,11 @@ impl Store {
             slices_of: HashMap::new(),
             pod_addresses: HashMap::new(),
             given: HashMap::new(),
-            touched: HashSet::new(),
+            touched: Touched::default(),
         };
         // These exist in every cluster (DNS specification 1.1.0), with or without Services.
+        let always = [RelativeName::apex(), RelativeName::schema_version()];
+        store.touched.names.extend(always);
         for label in ["svc", "pod"] {
             if let Ok(name) = RelativeName::from_labels(&[label]) {
                 store.set(name, Some(Records::default()));
@@ -88,8 +90,12 @@ impl Store {
         &self.zone
     }
 
-    /// The names whose records may have changed since the last call.
-    pub fn take_touched(&mut self) -> HashSet<RelativeName> {
+    /// What may have changed since the last call; if anything has, `now` (seconds since 1970) becomes the
+    /// zone's serial number, which never goes back.
+    pub fn take_touched(&mut self, now: u32) -> Touched {
+        if !self.touched.is_empty() {
+            self.zone.serial = self.zone.serial.max(now);
+        }
         std::mem::take(&mut self.touched)
     }
 
@@ -288,14 +294,14 @@ impl Store {
         }
         for gone in &pointers {
             if new.pointers.binary_search(gone).is_err() {
-                self.zone.point(gone, false);
+                self.zone.point(gone, false, &mut self.touched);
             }
         }
         for (name, records) in new.owners {
             self.set(name, Some(records));
         }
         for pointer in &new.pointers {
-            self.zone.point(pointer, true);
+            self.zone.point(pointer, true, &mut self.touched);
         }
         if !given.owners.is_empty() {
             self.given.insert(key.clone(), given);

@@ -1,8 +1,10 @@
 //! Changes of a zone that keep it whole: every ancestor of a name exists, and every pointer has its name.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use super::{Node, Pointers, Zone, name::RelativeName, records::Records, service::Pointer};
+use super::{
+    Node, Pointers, Touched, Zone, name::RelativeName, records::Records, service::Pointer,
+};
 
 impl Zone {
     /// Gives `name` these records, or takes its own away; notes the names that this may change.
@@ -10,7 +12,7 @@ impl Zone {
         &mut self,
         name: RelativeName,
         records: Option<Records>,
-        touched: &mut HashSet<RelativeName>,
+        touched: &mut Touched,
     ) {
         if name.is_apex() {
             return;
@@ -22,16 +24,11 @@ impl Zone {
         if existed == exists && old.and_then(|node| node.records.as_ref()) == records.as_ref() {
             return;
         }
-        touched.insert(name.clone());
+        touched.names.insert(name.clone());
         self.replace(name, Node { records, children }, existed, touched);
     }
 
-    fn count_child(
-        &mut self,
-        name: RelativeName,
-        added: bool,
-        touched: &mut HashSet<RelativeName>,
-    ) {
+    fn count_child(&mut self, name: RelativeName, added: bool, touched: &mut Touched) {
         if name.is_apex() {
             return;
         }
@@ -46,17 +43,11 @@ impl Zone {
         self.replace(name, node, existed, touched);
     }
 
-    fn replace(
-        &mut self,
-        name: RelativeName,
-        node: Node,
-        existed: bool,
-        touched: &mut HashSet<RelativeName>,
-    ) {
+    fn replace(&mut self, name: RelativeName, node: Node, existed: bool, touched: &mut Touched) {
         let exists = node.records.is_some() || node.children > 0;
         let parent = name.parent();
         if exists != existed {
-            touched.insert(name.clone());
+            touched.names.insert(name.clone());
         }
         if exists {
             self.nodes.insert(name, Arc::new(node));
@@ -70,8 +61,8 @@ impl Zone {
         }
     }
 
-    /// Adds a pointer or takes it away.
-    pub(super) fn point(&mut self, pointer: &Pointer, exists: bool) {
+    /// Adds a pointer or takes it away; notes the address whose pointers this may change.
+    pub(super) fn point(&mut self, pointer: &Pointer, exists: bool, touched: &mut Touched) {
         let old = self.pointers.get(&pointer.address);
         let mut pointers = old.map_or_else(Pointers::default, |old| old.as_ref().clone());
         let names = if pointer.of_cluster_ip {
@@ -86,6 +77,7 @@ impl Zone {
             }
             (Ok(_), true) | (Err(_), false) => return,
         }
+        touched.addresses.insert(pointer.address);
         if pointers == Pointers::default() {
             self.pointers.remove(&pointer.address);
         } else {

@@ -1,17 +1,26 @@
 //! Builds queries with etherparse and hickory-proto, which share no code with the packet path.
 
-use std::net::Ipv4Addr;
+mod link;
+mod opt;
 
-use etherparse::{IpNumber, Ipv4Header, PacketBuilder};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use etherparse::{IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, PacketBuilder};
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},
 };
 
+pub use self::{
+    link::{Tags, dns_at, frame_over, ip6_header, over_ip6},
+    opt::{Opt, edns, option, with_opt, with_record},
+};
 use crate::fixture::SERVICE;
 
 /// The client's address.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 7);
+/// The client's IPv6 address.
+pub const CLIENT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x10, 0x244, 0x1, 0, 0, 0xbe, 0x7);
 /// The client's port.
 pub const CLIENT_PORT: u16 = 40_053;
 /// The client's Ethernet address.
@@ -19,22 +28,34 @@ pub const CLIENT_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x07];
 /// The node's Ethernet address.
 pub const NODE_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
 
-/// Offset of the IPv4 header in a frame.
+/// Offset of the IP header in a frame without VLAN tags.
 pub const IP: usize = 14;
-/// Offset of the UDP header in a frame.
+/// Offset of the UDP header in a frame of IPv4 without VLAN tags.
 pub const UDP: usize = 34;
-/// Offset of the DNS message in a frame.
+/// Offset of the DNS message in a frame of IPv4 without VLAN tags.
 pub const DNS: usize = 42;
+/// Offset of the UDP header in a frame of IPv6 without VLAN tags.
+pub const UDP6: usize = 54;
 
 /// A query with `RD` set for the name, its letters as they are.
 #[must_use]
 pub fn message(name: &str, kind: RecordType) -> Message {
-    let mut message = Message::new(0xbeef, MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = true;
     let labels = name.split('.').filter(|label| !label.is_empty());
     let mut name =
         Name::from_labels(labels.map(str::as_bytes)).expect("the table's names are names");
     name.set_fqdn(true);
+    query(name, kind)
+}
+
+/// A query with `RD` set for the name in wire form, its letters as they are.
+#[must_use]
+pub fn message_for(wire: &[u8], kind: RecordType) -> Message {
+    query(crate::wire::name(wire), kind)
+}
+
+fn query(name: Name, kind: RecordType) -> Message {
+    let mut message = Message::new(0xbeef, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, kind));
     message
 }
@@ -70,17 +91,11 @@ pub fn frame_to(address: Ipv4Addr, port: u16, payload: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn frame_with_ip(mut ip: Ipv4Header, payload: &[u8]) -> Vec<u8> {
     ip.protocol = IpNumber::UDP;
-    let builder = PacketBuilder::ethernet2(CLIENT_MAC, NODE_MAC)
-        .ip(etherparse::IpHeaders::Ipv4(
-            ip,
-            etherparse::Ipv4Extensions::default(),
-        ))
-        .udp(CLIENT_PORT, 53);
-    let mut frame = Vec::with_capacity(builder.size(payload.len()));
-    builder
-        .write(&mut frame, payload)
-        .expect("a vector takes every octet");
-    frame
+    frame_over(
+        Tags::None,
+        IpHeaders::Ipv4(ip, Ipv4Extensions::default()),
+        payload,
+    )
 }
 
 /// An IPv4 header from the client to the service.

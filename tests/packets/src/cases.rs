@@ -1,14 +1,15 @@
 //! The table: a packet of each kind, and what has to become of it.
 
-mod misses;
+mod answers;
+mod edns;
+mod links;
+mod lookup;
+mod matrix;
+mod network;
+mod question;
+mod sizes;
 
 use dns_common::{Hit, Miss, Outcome};
-use hickory_proto::rr::RecordType;
-
-use crate::{
-    build::{IP, UDP, a_query, frame, frame_with_ip, ip_header, message, octets, patched},
-    fixture::{HELD, longest_name, most_labels},
-};
 
 /// A packet and what has to become of it.
 #[derive(Clone, Debug)]
@@ -23,24 +24,36 @@ pub struct Case {
 
 const NGINX: &str = "nginx.default.svc.cluster.local";
 
-/// The whole table; every outcome but those that depend on the maps' state ([`Miss::NotConfigured`]) or on
-/// the packet's memory ([`Miss::NoRoom`]) is in it.
+/// The whole table; every outcome but those that depend on the maps' state ([`Miss::NotConfigured`],
+/// [`Miss::NegativeOff`], [`Miss::Incomplete`]) or on the packet's memory ([`Miss::NoRoom`]) is in it.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let mut cases = hits();
-    cases.extend(misses::link_and_network());
-    cases.extend(misses::transport());
-    cases.extend(misses::header());
-    cases.extend(misses::question());
-    cases.extend(misses::lookup());
+    let mut cases = answers::single();
+    cases.extend(answers::other_types());
+    cases.extend(answers::negative());
+    cases.extend(links::hits());
+    cases.extend(edns::hits());
+    cases.extend(edns::forms());
+    cases.extend(sizes::sizes());
+    cases.extend(network::link());
+    cases.extend(network::ipv4());
+    cases.extend(network::ipv6());
+    cases.extend(network::transport());
+    cases.extend(question::header());
+    cases.extend(question::question());
+    cases.extend(edns::records());
+    cases.extend(edns::options());
+    cases.extend(lookup::zones());
+    cases.extend(lookup::entries());
+    cases.extend(matrix::matrix());
     cases
 }
 
-fn hit(name: impl Into<String>, frame: Vec<u8>) -> Case {
+fn hit(name: impl Into<String>, frame: Vec<u8>, hit: Hit) -> Case {
     Case {
         name: name.into(),
         frame,
-        outcome: Outcome::Hit(Hit::A),
+        outcome: Outcome::Hit(hit),
     }
 }
 
@@ -50,44 +63,4 @@ fn miss(name: impl Into<String>, frame: Vec<u8>, miss: Miss) -> Case {
         frame,
         outcome: Outcome::Miss(miss),
     }
-}
-
-fn hits() -> Vec<Case> {
-    let mut cases: Vec<_> = HELD
-        .iter()
-        .map(|(name, _)| hit(format!("A of {name}"), a_query(name)))
-        .collect();
-    let query = message(NGINX, RecordType::A);
-    let mut plain = query.clone();
-    plain.metadata.recursion_desired = false;
-    let mut flagged = query.clone();
-    flagged.metadata.authentic_data = true;
-    flagged.metadata.checking_disabled = true;
-    let mut ecn = ip_header();
-    ecn.ecn = etherparse::IpEcn::CongestionExperienced;
-    ecn.dscp = etherparse::IpDscp::try_new(46).expect("expedited forwarding");
-    let mut padded = a_query("a");
-    padded.extend_from_slice(&[0xaa; 40]);
-    cases.extend([
-        hit("the longest name", a_query(&longest_name())),
-        hit("the most labels", a_query(&most_labels())),
-        hit("upper case", a_query("NGINX.Default.sVC.cLuStEr.LOCAL")),
-        hit("without RD", frame(&octets(&plain))),
-        hit("with AD and CD", frame(&octets(&flagged))),
-        hit(
-            "without a UDP checksum",
-            patched(a_query(NGINX), UDP + 6, &[0, 0]),
-        ),
-        hit(
-            "with a UDP checksum only begun",
-            patched(a_query(NGINX), UDP + 6, &[0x12, 0x34]),
-        ),
-        hit("with DSCP and ECN", frame_with_ip(ecn, &octets(&query))),
-        hit("with padding behind the datagram", padded),
-        hit(
-            "with don't-fragment",
-            patched(a_query(NGINX), IP + 6, &[0x40, 0]),
-        ),
-    ]);
-    cases
 }

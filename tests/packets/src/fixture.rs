@@ -1,89 +1,100 @@
 //! The content of the maps that the table of packets is made for.
 
-use std::net::Ipv4Addr;
+mod names;
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bytemuck::Zeroable as _;
 use dns_common::{
-    entry::Entry,
+    entry::{Content, Entry},
     hash::{HashKeys, NameKey},
+    head::Others,
     headers::Dns,
     maps::{ABI_VERSION, Config, ServiceKey},
+    record::Templates,
+    state::State,
+    zones::Zones,
 };
-use hickory_proto::rr::Name;
+
+pub use self::names::{
+    HELD, LONGEST_IN_ZONE, SAME_HASH, SAME_HASH_SHORTER, TORN, TORN_HEAD, TORN_SECOND,
+    WITHOUT_ADDRESS, longest_name, most_labels, names,
+};
+pub use crate::wire::wire;
 
 /// The address at which clients reach DNS, on port 53.
 pub const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// The same over IPv6.
+pub const SERVICE6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0xa);
 /// TTL of the records in seconds.
 pub const TTL: u32 = 5;
-
-/// Names that are held, with their addresses.
+/// Serial number of the zones; each of its octets is another.
+pub const SERIAL: u32 = 0x65f1_2b80;
+/// The zones in which names are denied, and `true` for those whose names only the server can work out.
 ///
-/// Their lengths in wire form leave every remainder of eight, and reach the longest that a name can have.
-pub const HELD: &[(&str, Ipv4Addr)] = &[
-    ("a", Ipv4Addr::new(10, 96, 1, 1)),
-    ("ab", Ipv4Addr::new(10, 96, 1, 2)),
-    ("abcde", Ipv4Addr::new(10, 96, 1, 3)),
-    ("abcdef", Ipv4Addr::new(10, 96, 1, 4)),
-    ("abcdefg", Ipv4Addr::new(10, 96, 1, 5)),
-    (
-        "nginx.default.svc.cluster.local",
-        Ipv4Addr::new(10, 96, 0, 20),
-    ),
-    (
-        "nginx1.default.svc.cluster.local",
-        Ipv4Addr::new(10, 96, 0, 21),
-    ),
-    (
-        "nginx12.default.svc.cluster.local",
-        Ipv4Addr::new(10, 96, 0, 22),
-    ),
-    (
-        "nginx123.default.svc.cluster.local",
-        Ipv4Addr::new(10, 96, 0, 23),
-    ),
-    (
-        "queue.shared.svc.cluster.local",
-        Ipv4Addr::new(10, 96, 0, 30),
-    ),
-    (
-        "1-starts-with-a-digit.default.svc.cluster.local",
-        Ipv4Addr::BROADCAST,
-    ),
-    ("zero.default.svc.cluster.local", Ipv4Addr::new(0, 0, 0, 1)),
+/// The last one is so short that names in it have fewer than eight octets.
+pub const ZONES: &[(&str, bool)] = &[
+    ("pod.cluster.local", true),
+    ("cluster.local", false),
+    ("corp.example", false),
+    ("k", false),
 ];
 
-/// A name that is held without an IPv4 address.
-pub const WITHOUT_ADDRESS: &str = "v6only.default.svc.cluster.local";
-/// A name whose entry has a seal that does not fit, as if it was read while it was replaced.
-pub const TORN: &str = "torn.default.svc.cluster.local";
-/// A name under whose hash the entry of another name of the same length lies.
-pub const SAME_HASH: &str = "same.default.svc.cluster.local";
-/// A name under whose hash the entry of a shorter name lies.
-pub const SAME_HASH_SHORTER: &str = "shorter.default.svc.cluster.local";
-
-/// The longest name: 255 octets in wire form.
-#[must_use]
-pub fn longest_name() -> String {
-    let label = "l".repeat(63);
-    format!("{label}.{label}.{label}.{}", "m".repeat(61))
+/// A name that is held, in plain terms.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The lower-case name in wire form.
+    pub name: Vec<u8>,
+    /// What is held for it.
+    pub records: Records,
+    /// What is wrong with its entry, if anything is.
+    pub flaw: Option<Flaw>,
 }
 
-/// A name of 127 labels, the most there can be.
-#[must_use]
-pub fn most_labels() -> String {
-    ["n"; 127].join(".")
+/// What is held for a name.
+#[derive(Clone, Debug)]
+pub enum Records {
+    /// Addresses, and what there is beside them.
+    Owner {
+        /// The zone, as in [`ZONES`]; none outside.
+        zone: Option<&'static str>,
+        /// IPv4 addresses in their order.
+        a: Vec<Ipv4Addr>,
+        /// IPv6 addresses in their order.
+        aaaa: Vec<Ipv6Addr>,
+        /// The other types.
+        beside: Beside,
+    },
+    /// The name that an address points back to, in wire form.
+    Reverse(Vec<u8>),
 }
 
-/// The name in wire form, root label included, its letters as they are.
-#[must_use]
-pub fn wire(name: &str) -> Vec<u8> {
-    let mut wire = Vec::new();
-    let name = Name::from_ascii(name).expect("the table's names are names");
-    for label in &name {
-        wire.push(u8::try_from(label.len()).expect("a label has at most 63 octets"));
-        wire.extend_from_slice(label);
-    }
-    wire.push(0);
-    wire
+/// The types that a name has beside addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// None.
+    Nothing,
+    /// SRV.
+    Srv,
+    /// SOA and NS.
+    Apex,
+    /// TXT.
+    Txt,
+    /// Whatever the server says.
+    Unknown,
+}
+
+/// What is wrong with an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The seal of its head does not fit.
+    Head,
+    /// The first set is not what was sealed.
+    First,
+    /// The second set is not what was sealed.
+    Second,
+    /// It is that of another name, whose hash is taken to be the same.
+    OtherName(Vec<u8>),
 }
 
 /// Keys that are the same in every run; real ones are random.
@@ -104,7 +115,7 @@ pub fn keys() -> HashKeys {
     }
 }
 
-/// The configuration: ready, DNS on port 53, recursion available.
+/// The configuration: ready, DNS on port 53, recursion available, denials allowed.
 #[must_use]
 pub fn config() -> Config {
     Config {
@@ -112,44 +123,102 @@ pub fn config() -> Config {
         ports: Config::port_bit(53),
         offload: 0,
         recursion: u64::from(Dns::RA),
+        negative: 1,
+        templates: Templates::new(TTL),
         keys: keys(),
     }
 }
 
-/// The one service address.
+/// The state: all names are held, and all their types known.
+#[must_use]
+pub fn state() -> State {
+    State {
+        epoch: 1,
+        listed: 1,
+        serial: SERIAL.into(),
+    }
+}
+
+/// The zones, as the maps have them.
+#[must_use]
+pub fn zones() -> Zones {
+    let mut zones = Zones::zeroed();
+    for &(zone, by_rule) in ZONES {
+        zones
+            .push(&wire(zone), by_rule)
+            .expect("there is room for these zones");
+    }
+    zones
+}
+
+/// The service address of IPv4.
 #[must_use]
 pub fn service() -> ServiceKey {
     ServiceKey::ipv4(SERVICE.octets(), 53_u16.to_be_bytes())
+}
+
+/// Both service addresses.
+#[must_use]
+pub fn services() -> [ServiceKey; 2] {
+    let ipv6 = ServiceKey::ipv6(SERVICE6.octets(), 53_u16.to_be_bytes());
+    [service(), ipv6]
 }
 
 /// Every entry of the map of names under its key.
 #[must_use]
 pub fn entries() -> Vec<(NameKey, Entry)> {
     let keys = keys();
-    let entry = |name: &str, address: Option<Ipv4Addr>| {
-        let wire = wire(name);
-        let octets = address.map(|address| address.octets());
-        let entry = Entry::new(&keys, &wire, octets, TTL).expect("the table's names are names");
-        (keys.name_key(&wire), entry)
-    };
-    let mut entries: Vec<_> = HELD
+    names()
         .iter()
-        .map(|&(name, address)| entry(name, Some(address)))
-        .collect();
-    let far = Some(Ipv4Addr::new(10, 96, 255, 255));
-    entries.push(entry(&longest_name(), far));
-    entries.push(entry(&most_labels(), far));
-    entries.push(entry(WITHOUT_ADDRESS, None));
-    let (key, mut torn) = entry(TORN, far);
-    torn.a[1] ^= 1;
-    entries.push((key, torn));
-    entries.push((
-        keys.name_key(&wire(SAME_HASH)),
-        entry("some.default.svc.cluster.local", far).1,
-    ));
-    entries.push((
-        keys.name_key(&wire(SAME_HASH_SHORTER)),
-        entry("short.default.svc.cluster.local", far).1,
-    ));
-    entries
+        .map(|known| (keys.name_key(&known.name), known.entry(&keys)))
+        .collect()
+}
+
+impl Known {
+    /// The entry, with its flaw.
+    #[must_use]
+    pub fn entry(&self, keys: &HashKeys) -> Entry {
+        let name = match &self.flaw {
+            Some(Flaw::OtherName(other)) => other,
+            _ => &self.name,
+        };
+        let mut entry = match &self.records {
+            Records::Owner {
+                zone,
+                a,
+                aaaa,
+                beside,
+            } => {
+                let content = Content::Owner {
+                    zone_len: zone.map_or(0, |zone| wire(zone).len()),
+                    a: &a.iter().map(Ipv4Addr::octets).collect::<Vec<_>>(),
+                    aaaa: &aaaa.iter().map(Ipv6Addr::octets).collect::<Vec<_>>(),
+                    others: beside.others(),
+                };
+                Entry::new(keys, name, &content)
+            }
+            Records::Reverse(target) => Entry::new(keys, name, &Content::Reverse(target)),
+        }
+        .expect("the table's names are names");
+        let first = name.len().div_ceil(8);
+        match &self.flaw {
+            Some(Flaw::Head) => entry.head_seal ^= 1,
+            Some(Flaw::First) => entry.area[first] ^= 1 << 40,
+            Some(Flaw::Second) => entry.area[first + entry.head().first_words()] ^= 1 << 63,
+            Some(Flaw::OtherName(_)) | None => {}
+        }
+        entry
+    }
+}
+
+impl Beside {
+    fn others(self) -> Others {
+        match self {
+            Self::Nothing => Others::NONE,
+            Self::Srv => Others::SRV,
+            Self::Apex => Others::APEX,
+            Self::Txt => Others::TXT,
+            Self::Unknown => Others::ANY,
+        }
+    }
 }

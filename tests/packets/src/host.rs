@@ -9,6 +9,9 @@ use dns_common::{
     hash::NameKey,
     maps::{Config, ConfigCells, ServiceKey},
     respond,
+    scratch::ScratchCells,
+    state::{State, StateCells},
+    zones::{Zones, ZonesCells},
 };
 
 use crate::fixture;
@@ -18,10 +21,16 @@ use crate::fixture;
 pub struct HostMaps {
     /// The configuration, if there is one.
     pub config: Option<ConfigCells>,
+    /// The state, if there is one.
+    pub state: Option<StateCells>,
+    /// The zones, if there are any.
+    pub zones: Option<Box<ZonesCells>>,
     /// The addresses at which clients reach DNS.
     pub services: HashSet<ServiceKey>,
     /// The names.
     pub names: HashMap<NameKey, EntryCells>,
+    /// The place for sets of answers, if there is one.
+    pub scratch: Option<ScratchCells>,
 }
 
 /// A packet with a limit to its length, as a driver's buffer has.
@@ -39,21 +48,48 @@ impl HostMaps {
     pub fn fixture() -> Self {
         Self {
             config: Some(fixture::config().into()),
-            services: HashSet::from([fixture::service()]),
+            state: Some(fixture::state().into()),
+            zones: Some(Box::new(fixture::zones().into())),
+            services: HashSet::from(fixture::services()),
             names: fixture::entries()
                 .into_iter()
                 .map(|(key, entry)| (key, entry.into()))
                 .collect(),
+            scratch: Some(ScratchCells::default()),
+        }
+    }
+
+    /// The same maps in another state.
+    #[must_use]
+    pub fn in_state(state: State) -> Self {
+        Self {
+            state: Some(state.into()),
+            ..Self::fixture()
+        }
+    }
+
+    /// The same maps with another configuration.
+    #[must_use]
+    pub fn configured(config: Config) -> Self {
+        Self {
+            config: Some(config.into()),
+            ..Self::fixture()
+        }
+    }
+
+    /// The same maps with other zones.
+    #[must_use]
+    pub fn with_zones(zones: Zones) -> Self {
+        Self {
+            zones: Some(Box::new(zones.into())),
+            ..Self::fixture()
         }
     }
 
     /// The same maps before userspace has written the configuration.
     #[must_use]
     pub fn not_configured() -> Self {
-        Self {
-            config: Some(Config::zeroed().into()),
-            ..Self::fixture()
-        }
+        Self::configured(Config::zeroed())
     }
 
     /// Runs the packet path over a copy of `frame`; gives the outcome and what became of the octets.
@@ -72,12 +108,24 @@ impl Maps for HostMaps {
         self.config.as_ref()
     }
 
+    fn state(&self) -> Option<&StateCells> {
+        self.state.as_ref()
+    }
+
+    fn zones(&self) -> Option<&ZonesCells> {
+        self.zones.as_deref()
+    }
+
     fn is_service(&self, key: &ServiceKey) -> bool {
         self.services.contains(key)
     }
 
     fn entry(&self, key: NameKey) -> Option<&EntryCells> {
         self.names.get(&key)
+    }
+
+    fn scratch(&self) -> Option<&ScratchCells> {
+        self.scratch.as_ref()
     }
 }
 

@@ -3,5 +3,8 @@
 pub mod build;
 pub mod cases;
 pub mod fixture;
+pub mod guarded;
 pub mod host;
+pub mod model;
 pub mod oracle;
+pub mod wire;

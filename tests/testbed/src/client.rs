@@ -1,15 +1,21 @@
 //! A DNS client over real sockets in a namespace: raw bytes out, raw bytes and where they came from back.
 
 use std::{
+    fs::File,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},
+};
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{Ipv4Tos, Ipv6TClass},
 };
 
 use crate::{
@@ -51,6 +57,30 @@ impl UdpClient {
     /// Sends one datagram.
     pub fn send(&self, server: SocketAddr, query: &[u8]) -> io::Result<()> {
         self.socket.send_to(query, server).map(drop)
+    }
+
+    /// Sends datagrams with this TOS octet or IPv6 traffic class from now on: DSCP and ECN.
+    pub fn set_traffic_class(&self, class: u8) -> Result<()> {
+        let class = class.into();
+        match self.socket.local_addr()? {
+            SocketAddr::V4(_) => setsockopt(&self.socket, Ipv4Tos, &class)?,
+            SocketAddr::V6(_) => setsockopt(&self.socket, Ipv6TClass, &class)?,
+        }
+        Ok(())
+    }
+
+    /// Sends one datagram whose payload stays in the memory of a pipe, apart from its headers (`splice`).
+    pub fn send_scattered(&self, server: SocketAddr, query: &[u8]) -> Result<()> {
+        let (pipe, mut end) = io::pipe()?;
+        end.write_all(query)?;
+        drop(end);
+        self.socket.connect(server)?;
+        // The standard library has the kernel move what a pipe holds to whatever is a file descriptor.
+        let mut pipe = File::from(OwnedFd::from(pipe));
+        let mut socket = File::from(OwnedFd::from(self.socket.try_clone()?));
+        let sent = io::copy(&mut pipe, &mut socket)?;
+        ensure!(sent == query.len() as u64, "only {sent} octets were sent");
+        Ok(())
     }
 
     /// The next datagram; `None` if none comes in time.

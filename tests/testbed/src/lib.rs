@@ -18,6 +18,7 @@
 mod bpffs;
 mod child;
 mod client;
+mod ethernet;
 mod exposition;
 mod hostile;
 mod http;
@@ -38,6 +39,7 @@ mod upstream;
 pub use bpffs::Bpffs;
 pub use child::Child;
 pub use client::{Received, UdpClient, query, tcp_query, udp_query};
+pub use ethernet::{ethernet_address, send_frame};
 pub use exposition::sum;
 pub use hostile::{Datagram, Form, Hostile, Script, Source, Stream};
 pub use http::{HttpReply, get, get_here};

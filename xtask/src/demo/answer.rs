@@ -21,6 +21,8 @@ pub(super) struct Answer {
 pub(super) enum Found {
     /// Addresses, in the order of the answer.
     Addresses(Vec<IpAddr>),
+    /// The name that an address points back to.
+    Name(String),
     /// The name exists, but has no such record.
     NoData,
     /// There is no such name (getent can't tell this from [`Found::NoData`]).
@@ -85,8 +87,11 @@ fn dig_answer(text: &str) -> Option<Answer> {
         .filter(|line| !line.starts_with(';'))
         .filter_map(|line| line.split_whitespace().last()?.parse().ok())
         .collect();
+    let pointer = text
+        .lines()
+        .find_map(|line| Some(line.split_once("PTR")?.1.trim().to_owned()));
     let result = match code {
-        "NOERROR" if addresses.is_empty() => Found::NoData,
+        "NOERROR" if addresses.is_empty() => pointer.map_or(Found::NoData, Found::Name),
         "NOERROR" => Found::Addresses(addresses),
         "NXDOMAIN" => Found::NoName,
         other => Found::Other(other.to_owned()),
@@ -122,6 +127,7 @@ impl fmt::Display for Found {
                 let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
                 f.write_str(&addresses.join(" "))
             }
+            Self::Name(name) => f.write_str(name),
             Self::NoData => f.write_str("no such record"),
             Self::NoName => f.write_str("no such name"),
             Self::Other(words) => f.write_str(words),
@@ -187,6 +193,10 @@ mod tests {
         let record = "cache.default.svc.cluster.local. 5 IN A 10.96.1.10\n";
         for (text, expected) in [
             (head("NOERROR") + record + tail, addresses(&["10.96.1.10"])),
+            (
+                head("NOERROR") + "10.1.96.10.in-addr.arpa. 5 IN PTR cache.\n" + tail,
+                Found::Name("cache.".to_owned()),
+            ),
             (head("NOERROR") + tail, Found::NoData),
             (head("NXDOMAIN") + tail, Found::NoName),
             (head("SERVFAIL") + tail, Found::Other("SERVFAIL".to_owned())),

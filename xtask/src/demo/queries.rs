@@ -51,6 +51,8 @@ pub(super) struct Query {
 pub(super) enum Expected {
     /// This address and no other.
     Address(Ipv4Addr),
+    /// This name, to which an address points back.
+    Name(&'static str),
     /// There is no such name.
     NoName,
     /// There is such a name, but no record of the type.
@@ -60,16 +62,12 @@ pub(super) enum Expected {
 /// Who may answer.
 #[derive(Clone, Copy)]
 enum By {
-    /// The kernel, and nobody else is asked.
+    /// The kernel, and nobody else is asked: neither for the name nor for those of the search list before it.
     Kernel,
-    /// The kernel in the end, after names of the search list were denied by whomever.
-    Search,
     /// dns-ctl's server.
     Userspace,
-    /// The upstream, possibly after names of the search list were denied.
-    Upstream,
-    /// The kernel or dns-ctl's server: as kxdns grows, more is answered in the kernel.
-    Cluster,
+    /// The upstream, after the kernel has denied the names of the search list.
+    Outside,
     /// Whoever is asked.
     Anyone,
 }
@@ -134,6 +132,7 @@ impl Expected {
     fn as_found(self) -> Found {
         match self {
             Self::Address(address) => Found::Addresses(vec![address.into()]),
+            Self::Name(name) => Found::Name(name.to_owned()),
             Self::NoName => Found::NoName,
             Self::NoData => Found::NoData,
         }
@@ -148,11 +147,9 @@ impl By {
             upstream,
         } = by;
         match self {
-            Self::Kernel => (kernel, userspace, upstream) == (1, 0, 0),
-            Self::Search => kernel >= 1,
+            Self::Kernel => kernel >= 1 && (userspace, upstream) == (0, 0),
             Self::Userspace => (kernel, userspace, upstream) == (0, 1, 0),
-            Self::Upstream => upstream >= 1,
-            Self::Cluster => kernel + userspace == 1 && upstream == 0,
+            Self::Outside => kernel >= 1 && userspace == 0 && upstream >= 1,
             Self::Anyone => kernel + userspace + upstream >= 1,
         }
     }
@@ -160,10 +157,8 @@ impl By {
     fn shown(self) -> &'static str {
         match self {
             Self::Kernel => "the kernel alone",
-            Self::Search => "the kernel, in the end",
             Self::Userspace => "dns-ctl's server alone",
-            Self::Upstream => "the upstream, in the end",
-            Self::Cluster => "the kernel or dns-ctl's server",
+            Self::Outside => "the upstream, after the kernel",
             Self::Anyone => "anyone",
         }
     }
@@ -209,10 +204,9 @@ mod tests {
     fn who_may_answer() {
         for (rule, allowed, refused) in [
             (By::Kernel, by(1, 0, 0), by(1, 1, 0)),
-            (By::Search, by(1, 3, 0), by(0, 3, 0)),
+            (By::Kernel, by(6, 0, 0), by(6, 0, 1)),
             (By::Userspace, by(0, 1, 0), by(1, 0, 0)),
-            (By::Upstream, by(0, 3, 1), by(0, 4, 0)),
-            (By::Cluster, by(0, 1, 0), by(0, 0, 1)),
+            (By::Outside, by(3, 0, 1), by(3, 1, 1)),
             (By::Anyone, by(0, 0, 1), by(0, 0, 0)),
         ] {
             assert!(rule.is_met(allowed), "{} allows {allowed}", rule.shown());

@@ -35,7 +35,8 @@ fn names(zone: &Zone) -> Vec<String> {
 
 fn touched(store: &mut Store) -> Vec<String> {
     let mut names: Vec<_> = store
-        .take_touched()
+        .take_touched(0)
+        .names
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -48,7 +49,8 @@ fn a_new_store_knows_the_fixed_names_and_nothing_else() {
     let mut store = Store::new(crate::zone::Policy::default());
     assert_eq!(names(store.zone()), ["pod", "svc"]);
     assert!(!store.zone().synced());
-    assert_eq!(touched(&mut store), ["pod", "svc"]);
+    // The first one is the apex.
+    assert_eq!(touched(&mut store), ["", "dns-version", "pod", "svc"]);
     assert_eq!(store.zone().find(&name("a.b.svc")), Found::Unknown);
 }
 
@@ -333,4 +335,25 @@ fn a_snapshot_does_not_change_under_its_reader() {
         ["a.x.svc", "pod", "svc", "x.pod", "x.svc"]
     );
     assert_eq!(names(store.zone()), ["pod", "svc", "x.pod", "x.svc"]);
+}
+
+#[test]
+fn the_serial_number_is_that_of_the_last_change_and_never_goes_back() {
+    let mut store = synced(vec![service("a.x", ips(&["10.0.0.1"]))], &["x"]);
+    store.take_touched(1000);
+    assert_eq!(store.zone().serial(), 1000);
+    store.take_touched(1001);
+    assert_eq!(store.zone().serial(), 1000, "nothing has changed");
+    store.apply(Event::Service(Change::Apply(service(
+        "a.x",
+        ips(&["10.0.0.2"]),
+    ))));
+    store.take_touched(900);
+    assert_eq!(store.zone().serial(), 1000, "the clock went back");
+    store.apply(Event::Service(Change::Apply(service(
+        "a.x",
+        ips(&["10.0.0.3"]),
+    ))));
+    store.take_touched(1002);
+    assert_eq!(store.zone().serial(), 1002);
 }

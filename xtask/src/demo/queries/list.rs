@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    By::{self, Anyone, Cluster, Kernel, Search, Upstream, Userspace},
+    By::{self, Anyone, Kernel, Outside, Userspace},
     Expected, FRONTEND, LATE_ADDRESS, LOGGER, OUTSIDE_ADDRESS, Query,
 };
 
@@ -20,21 +20,28 @@ pub(in crate::demo) const ALL: &[Query] = &[
     getent(FRONTEND, "cache", CACHE, Kernel),
     getent(FRONTEND, "database", DATABASE, Kernel),
     getent(FRONTEND, "nginx", NGINX, Kernel),
-    getent(FRONTEND, "nginx.default", NGINX, Search),
-    getent(FRONTEND, "nginx.default.svc", NGINX, Search),
-    getent(FRONTEND, "nginx.default.svc.cluster.local", NGINX, Search),
-    // For AAAA first, along the whole search list, then for A.
+    getent(FRONTEND, "nginx.default", NGINX, Kernel),
+    getent(FRONTEND, "nginx.default.svc", NGINX, Kernel),
+    getent(FRONTEND, "nginx.default.svc.cluster.local", NGINX, Kernel),
+    // For A and AAAA at once; and for AAAA first, along the whole search list and as it is, then for A.
+    Query {
+        pod: FRONTEND,
+        program: "getent",
+        arguments: ["ahosts", "cache"],
+        expected: Expected::Address(CACHE),
+        by: Kernel,
+    },
     Query {
         pod: FRONTEND,
         program: "getent",
         arguments: ["hosts", "cache"],
         expected: Expected::Address(CACHE),
-        by: Search,
+        by: Outside,
     },
     // Another namespace, by ever longer names; alone, its name is not found.
-    getent(FRONTEND, "queue.shared", QUEUE, Search),
-    getent(FRONTEND, "queue.shared.svc", QUEUE, Search),
-    getent(FRONTEND, "queue.shared.svc.cluster.local", QUEUE, Search),
+    getent(FRONTEND, "queue.shared", QUEUE, Kernel),
+    getent(FRONTEND, "queue.shared.svc", QUEUE, Kernel),
+    getent(FRONTEND, "queue.shared.svc.cluster.local", QUEUE, Kernel),
     Query {
         pod: FRONTEND,
         program: "getent",
@@ -42,13 +49,14 @@ pub(in crate::demo) const ALL: &[Query] = &[
         expected: Expected::NoName,
         by: Anyone,
     },
-    getent(FRONTEND, "www.example.org", OUTSIDE_ADDRESS, Upstream),
+    // Outside the cluster: the names of the search list are denied in the kernel, the last one is for the upstream.
+    getent(FRONTEND, "www.example.org", OUTSIDE_ADDRESS, Outside),
     // From the other pod.
     getent(LOGGER, "queue", QUEUE, Kernel),
-    getent(LOGGER, "queue.shared", QUEUE, Search),
-    getent(LOGGER, "queue.shared.svc", QUEUE, Search),
-    getent(LOGGER, "queue.shared.svc.cluster.local", QUEUE, Search),
-    getent(LOGGER, "cache.default", CACHE, Search),
+    getent(LOGGER, "queue.shared", QUEUE, Kernel),
+    getent(LOGGER, "queue.shared.svc", QUEUE, Kernel),
+    getent(LOGGER, "queue.shared.svc.cluster.local", QUEUE, Kernel),
+    getent(LOGGER, "cache.default", CACHE, Kernel),
     // One question at a time, without the EDNS that dig adds.
     plain_dig("cache.default.svc.cluster.local", CACHE),
     plain_dig("database.default.svc.cluster.local", DATABASE),
@@ -60,7 +68,7 @@ pub(in crate::demo) const ALL: &[Query] = &[
     dig(
         ["cache.default.svc.cluster.local", "A"],
         Expected::Address(CACHE),
-        Cluster,
+        Kernel,
     ),
     dig(
         ["+tcp", "cache.default.svc.cluster.local"],
@@ -70,12 +78,27 @@ pub(in crate::demo) const ALL: &[Query] = &[
     dig(
         ["cache.default.svc.cluster.local", "AAAA"],
         Expected::NoData,
-        Cluster,
+        Kernel,
     ),
     dig(
         ["nobody.default.svc.cluster.local", "A"],
         Expected::NoName,
-        Cluster,
+        Kernel,
+    ),
+    dig(
+        ["nobody.default.svc.cluster.local", "HTTPS"],
+        Expected::NoName,
+        Kernel,
+    ),
+    dig(
+        ["default.svc.cluster.local", "MX"],
+        Expected::NoData,
+        Kernel,
+    ),
+    dig(
+        ["-x", "10.96.1.10"],
+        Expected::Name("cache.default.svc.cluster.local."),
+        Kernel,
     ),
     // Asked for above, and kept since.
     dig(
@@ -100,7 +123,7 @@ const fn getent(pod: &'static str, name: &'static str, address: Ipv4Addr, by: By
     }
 }
 
-/// A question whose every byte the kernel understands.
+/// A question without EDNS.
 const fn plain_dig(name: &'static str, address: Ipv4Addr) -> Query {
     dig(["+noedns", name], Expected::Address(address), Kernel)
 }
