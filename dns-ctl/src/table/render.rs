@@ -45,7 +45,7 @@ impl Rendering<'_> {
 
     /// What the kernel should hold for `name` under each domain; a domain in which the name would be
     /// longer than 255 octets has no such name.
-    pub fn owners(&self, zone: &Zone, name: &RelativeName) -> impl Iterator<Item = Wanted> {
+    fn owners(&self, zone: &Zone, name: &RelativeName) -> impl Iterator<Item = Wanted> {
         let answers =
             answers(zone, name).filter(|answers| self.negative || answers.has_addresses());
         self.domains.iter().filter_map(move |domain| {
@@ -62,8 +62,7 @@ impl Rendering<'_> {
 
     /// What the kernel should hold for the name of `address`: nothing, if there is more than one name that
     /// it points back to, or if the name is in a cluster domain.
-    #[must_use]
-    pub fn pointer(&self, zone: &Zone, address: IpAddr) -> Option<Wanted> {
+    fn pointer(&self, zone: &Zone, address: IpAddr) -> Option<Wanted> {
         let wire: Box<[u8]> = reverse::name(address).into();
         if self
             .domains
