@@ -1,6 +1,8 @@
 //! `kxdns-bench`: measures what kxdns costs, and prints the numbers with the machine they are of.
 
+mod dns_ctl;
 mod machine;
+mod neighbours;
 mod output;
 mod program;
 mod server;
@@ -20,6 +22,8 @@ enum Bench {
     Program(program::Arguments),
     /// The DNS server of dns-ctl beside CoreDNS: answers a second and processor time for each, by dnsperf
     Server(server::Arguments),
+    /// What the programs cost other traffic of pods: a TCP stream by iperf3, and small datagrams back and forth
+    Neighbours(neighbours::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +37,11 @@ fn main() -> ExitCode {
             arguments.output.as_deref(),
             || server::run(&arguments),
             server::report::text,
+        ),
+        Bench::Neighbours(arguments) => bench(
+            arguments.output.as_deref(),
+            || neighbours::run(&arguments),
+            neighbours::report::text,
         ),
     };
     match result {

@@ -18,6 +18,7 @@ compile_error!("words of names and records are laid out for little-endian machin
 pub mod answer;
 mod cell;
 pub mod checksum;
+pub mod clock;
 pub mod edns;
 pub mod entry;
 pub mod frame;

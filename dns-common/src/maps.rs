@@ -5,7 +5,7 @@
 //! | `CONFIG` | array of one | 0 | [`Config`] |
 //! | `STATE` | array of one | 0 | [`crate::state::State`] |
 //! | `ZONES` | array of one | 0 | [`crate::zones::Zones`] |
-//! | `SERVICES` | hash | [`ServiceKey`] | `u8`, always 1 |
+//! | `SERVICES` | hash, not preallocated | [`ServiceKey`] | `u8`, always 1 |
 //! | `NAMES` | hash, not preallocated | [`crate::hash::NameKey`] | [`crate::entry::Entry`] |
 //! | `OUTCOMES` | per-CPU array, one element for each [`crate::Hook`] | hook | [`Counters`] |
 //! | `SCRATCH` | per-CPU array, one element for each [`crate::Hook`] | hook | [`crate::scratch::Scratch`] |
@@ -22,7 +22,9 @@ use crate::{
 };
 
 /// Version of this contract: changes whenever a key, a value or the meaning of either changes after a release.
-pub const ABI_VERSION: u64 = 2;
+///
+/// The feature `next-abi` makes it the next one, for tests of upgrades.
+pub const ABI_VERSION: u64 = if cfg!(feature = "next-abi") { 4 } else { 3 };
 
 /// Names of the maps, as the kernel object has them.
 pub mod map_name {
@@ -50,8 +52,8 @@ pub mod map_name {
 
 /// Capacity of `NAMES` unless configured.
 pub const DEFAULT_MAX_NAMES: u32 = 131_072;
-/// Capacity of `SERVICES`.
-pub const MAX_SERVICES: u32 = 64;
+/// Capacity of `SERVICES`: the DNS Service's addresses, and those of its endpoints if they are answered for.
+pub const MAX_SERVICES: u32 = 16_384;
 /// Capacity of `ATTACHED`.
 pub const MAX_ATTACHED: u32 = 4096;
 
@@ -74,6 +76,12 @@ pub struct Config {
     pub templates: Templates,
     /// The secret of the hash and of the seal.
     pub keys: HashKeys,
+    /// Digest of what the maps were filled with: the source of objects, and the choice of names. Only userspace
+    /// looks at it.
+    pub scope: u64,
+    /// What a next version may add.
+    #[cfg(feature = "next-abi")]
+    pub added: u64,
 }
 
 /// A [`Config`] as the kernel sees it: words that may change at any time.
@@ -115,6 +123,13 @@ pub struct Attachment {
     pub name: [u8; 16],
     /// The hook in use, as userspace numbers its rungs.
     pub rung: u32,
+    /// Set of flags: [`Attachment::OWNS_CLSACT`].
+    pub flags: u32,
+}
+
+impl Attachment {
+    /// The clsact qdisc was made for the program.
+    pub const OWNS_CLSACT: u32 = 1;
 }
 
 const _: () = {

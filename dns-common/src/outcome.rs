@@ -72,10 +72,11 @@ reasons! {
         EdnsOptions = "edns_options", "The EDNS options are malformed, more than eight, or have one that the server checks.";
         Class = "class", "The class is not IN.";
         TypeNotServed = "type_not_served", "The question is for a transfer or another type that no record has.";
+        LeaseExpired = "lease_expired", "No dns-ctl has renewed the lease for longer than it was granted.";
         OutsideZones = "outside_zones", "The name is not held, and lies in no cluster domain.";
         ByRule = "by_rule", "The name is one of a pod that only the server can work out.";
         NegativeOff = "negative_off", "There is no such name or record, but the kernel is told not to deny any.";
-        Incomplete = "incomplete", "There may be such a name or record: the map is being changed, full, or not filled yet.";
+        Incomplete = "incomplete", "There may be such a name or record: the map is being changed, full, or not filled yet, or nobody has kept it up to date for a minute.";
         OtherName = "other_name", "The map holds another name under the same hash.";
         TypeNotHeld = "type_not_held", "The name is held, but its records of this type are left to the server.";
         Torn = "torn", "The entry was being replaced while it was read.";

@@ -53,6 +53,9 @@ pub trait Maps {
 
     /// A place for a set of answers, which nobody else uses until this packet is done.
     fn scratch(&self) -> Option<&ScratchCells>;
+
+    /// Ticks of the kernel's clock.
+    fn now(&self) -> u64;
 }
 
 /// Answers the packet in place, or says why it has to be passed on.
@@ -74,6 +77,8 @@ pub fn respond(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Miss> 
         state: maps.state().ok_or(Miss::NotConfigured)?,
         scratch: maps.scratch().ok_or(Miss::NotConfigured)?,
     };
+    // Here, so that only queries to the cluster's DNS pay for the clock.
+    stock.state.check_lease(maps.now())?;
     let query = stock.scratch.hand_over(&query);
     let answer = find(&packet.frame(), &query, &stock, maps)?;
     let answer = stock.scratch.hand_over(&answer);
@@ -110,8 +115,12 @@ fn find(
             number: zones.find(frame, &query.name)?,
         }
     };
-    if answer.is_negative() && !stock.config.may_deny() {
-        return Err(Miss::NegativeOff);
+    if answer.is_negative() {
+        if !stock.config.may_deny() {
+            return Err(Miss::NegativeOff);
+        }
+        // Read anew: the clock is a load from memory, and to keep it over the look-up would take a register.
+        stock.state.check_denials(maps.now())?;
     }
     match answer.hit {
         Hit::NxDomain => stock.state.check_epoch(epoch)?,

@@ -14,7 +14,7 @@ use dns_common::{maps::MAX_SERVICES, zones::MAX_ZONES};
 pub use error::ConfigError;
 
 use crate::{
-    args::{Endpoints, KernelNegative, Mode, Pods, RunArgs},
+    args::{Endpoints, KernelNegative, Mode, OnExit, Pods, RunArgs, TcxOrder},
     attach::{rung::HookChoice, select::InterfacePattern},
     kube::selector::LabelSelector,
     serve::{
@@ -45,6 +45,8 @@ pub struct Config {
     pub source: Source,
     /// Which Namespaces and Services are asked for.
     pub selectors: Selectors,
+    /// Where what is known of the cluster is kept, if anywhere.
+    pub state_dir: Option<PathBuf>,
     /// Which names the zone has.
     pub policy: Policy,
     /// The cluster domains, each once.
@@ -53,6 +55,8 @@ pub struct Config {
     pub service_ips: Vec<IpAddr>,
     /// Where to attach; `None`: no kernel programs at all.
     pub kernel: Option<KernelConfig>,
+    /// Where maps are pinned, or were by an instance before.
+    pub bpffs: PathBuf,
     /// Addresses of the userspace server.
     pub listen: Vec<SocketAddr>,
     /// How names outside the cluster domains are resolved.
@@ -65,6 +69,17 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Whether this is the cluster's DNS.
     pub mode: Mode,
+    /// How long to go on after being told to stop.
+    pub stopping: Stopping,
+}
+
+/// How long this process goes on after being told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopping {
+    /// Serving as before, but not ready.
+    pub lameduck: Duration,
+    /// Then, with queries that are under way.
+    pub grace: Duration,
 }
 
 /// The labels that objects have to have.
@@ -98,6 +113,18 @@ pub struct KernelConfig {
     pub hook: HookChoice,
     /// Which interfaces.
     pub interfaces: Vec<InterfacePattern>,
+    /// And which of these not.
+    pub excluded: Vec<InterfacePattern>,
+    /// Where among the tcx programs of an interface.
+    pub tcx_order: TcxOrder,
+    /// How long the kernel answers without a dns-ctl that runs.
+    pub lease: Duration,
+    /// What becomes of programs and maps at the end.
+    pub on_exit: OnExit,
+    /// Whether to take the place of another dns-ctl.
+    pub takeover: bool,
+    /// Whether the endpoints of the DNS Service are answered for.
+    pub answer_endpoints: bool,
     /// Where the maps are pinned.
     pub bpffs: PathBuf,
     /// Names that there is room for.
@@ -109,10 +136,11 @@ pub struct KernelConfig {
 impl TryFrom<RunArgs> for Config {
     type Error = ConfigError;
 
-    fn try_from(args: RunArgs) -> Result<Self, ConfigError> {
-        let (policy, limits, hiding) = (policy(&args), limits(&args), hiding(&args));
+    fn try_from(mut args: RunArgs) -> Result<Self, ConfigError> {
+        let (policy, limits) = (policy(&args), limits(&args));
+        let stopping = stopping(&args);
         let mut domains: Vec<Domain> = Vec::with_capacity(args.cluster_domain.len());
-        for domain in args.cluster_domain {
+        for domain in std::mem::take(&mut args.cluster_domain) {
             for other in &domains {
                 let (inner, outer) = if other.contains(&domain) {
                     (domain, other.clone())
@@ -128,7 +156,7 @@ impl TryFrom<RunArgs> for Config {
         if args.service_ip.len() > MAX_SERVICES as usize {
             return Err(ConfigError::TooManyServiceIps(args.service_ip.len()));
         }
-        let mut listen = args.listen;
+        let mut listen = std::mem::take(&mut args.listen);
         if listen.is_empty() && args.mode == Mode::Serve {
             listen.push((Ipv4Addr::UNSPECIFIED, 53).into());
         }
@@ -147,39 +175,7 @@ impl TryFrom<RunArgs> for Config {
             return Err(ConfigError::ProbeWithoutMetrics);
         }
         check_stubs(&args.stub_domain, &domains)?;
-        let kernel = if args.hook == HookChoice::Off {
-            if !args.interface.is_empty() {
-                return Err(ConfigError::InterfaceWithoutHook);
-            }
-            if args.kernel_negative == KernelNegative::On {
-                return Err(ConfigError::NegativeWithoutKernel);
-            }
-            if listen.is_empty() {
-                return Err(ConfigError::NothingToDo);
-            }
-            None
-        } else {
-            if domains.len() > MAX_ZONES {
-                return Err(ConfigError::TooManyDomains(domains.len()));
-            }
-            if args.mode == Mode::Accelerate
-                && args.kernel_negative == KernelNegative::On
-                && let Some(flag) = hiding
-            {
-                return Err(ConfigError::DeniesHidden(flag));
-            }
-            Some(KernelConfig {
-                hook: args.hook,
-                interfaces: args.interface,
-                bpffs: args.bpffs,
-                max_names: args.max_names,
-                negative: match args.kernel_negative {
-                    KernelNegative::Auto => args.mode == Mode::Serve,
-                    KernelNegative::On => true,
-                    KernelNegative::Off => false,
-                },
-            })
-        };
+        let kernel = kernel(&args, domains.len(), !listen.is_empty())?;
         Ok(Self {
             source: args.manifests.map_or(
                 Source::Api {
@@ -192,10 +188,12 @@ impl TryFrom<RunArgs> for Config {
                 namespaces: args.namespace_selector,
                 services: args.service_selector,
             },
+            state_dir: args.state_dir,
             policy,
             domains,
             service_ips: args.service_ip,
             kernel,
+            bpffs: args.bpffs,
             listen,
             resolving: Resolving {
                 upstreams: args.upstream,
@@ -208,8 +206,61 @@ impl TryFrom<RunArgs> for Config {
             ttl: args.ttl,
             metrics_listen: args.metrics_listen,
             mode: args.mode,
+            stopping,
         })
     }
+}
+
+/// What the kernel programs are attached to, if they are; `domains` is the number of cluster domains, and
+/// `serves` whether there is a server beside them.
+fn kernel(
+    args: &RunArgs,
+    domains: usize,
+    serves: bool,
+) -> Result<Option<KernelConfig>, ConfigError> {
+    if args.hook == HookChoice::Off {
+        if args.interface.iter().any(|pattern| !pattern.is_auto()) {
+            return Err(ConfigError::InterfaceWithoutHook);
+        }
+        if args.kernel_negative == KernelNegative::On {
+            return Err(ConfigError::NegativeWithoutKernel);
+        }
+        if !serves {
+            return Err(ConfigError::NothingToDo);
+        }
+        return Ok(None);
+    }
+    if domains > MAX_ZONES {
+        return Err(ConfigError::TooManyDomains(domains));
+    }
+    // Then the DNS Service is not among the objects, whose endpoints these are.
+    let system: Box<str> = "kube-system".into();
+    if args.answer_endpoints && !args.namespace.is_empty() && !args.namespace.contains(&system) {
+        return Err(ConfigError::EndpointsHidden);
+    }
+    if args.mode == Mode::Accelerate
+        && args.kernel_negative == KernelNegative::On
+        && let Some(flag) = hiding(args)
+    {
+        return Err(ConfigError::DeniesHidden(flag));
+    }
+    Ok(Some(KernelConfig {
+        hook: args.hook,
+        interfaces: args.interface.clone(),
+        excluded: args.exclude_interface.clone(),
+        tcx_order: args.tcx_order,
+        lease: Duration::from_secs(args.lease.into()),
+        on_exit: args.on_exit,
+        takeover: args.takeover,
+        answer_endpoints: args.answer_endpoints,
+        bpffs: args.bpffs.clone(),
+        max_names: args.max_names,
+        negative: match args.kernel_negative {
+            KernelNegative::Auto => args.mode == Mode::Serve,
+            KernelNegative::On => true,
+            KernelNegative::Off => false,
+        },
+    }))
 }
 
 fn policy(args: &RunArgs) -> Policy {
@@ -225,6 +276,17 @@ fn policy(args: &RunArgs) -> Policy {
         },
         namespaces: (!args.namespace.is_empty()).then(|| args.namespace.iter().cloned().collect()),
         ignore_empty_services: args.ignore_empty_services,
+        dns_endpoints: args.answer_endpoints,
+    }
+}
+
+fn stopping(args: &RunArgs) -> Stopping {
+    // Without the endpoint nobody sees that readiness has fallen.
+    let is_seen = args.mode == Mode::Serve && args.metrics_listen.is_some();
+    let lameduck = args.lameduck.unwrap_or(if is_seen { 5 } else { 0 });
+    Stopping {
+        lameduck: Duration::from_secs(lameduck.into()),
+        grace: Duration::from_secs(args.grace.into()),
     }
 }
 

@@ -1,67 +1,38 @@
 //! The one task that owns the zone and the kernel's maps: takes events, publishes what they lead to.
 
+pub mod kernel;
+
 use std::{
-    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
-use aya::maps::MapData;
-use dns_common::{hash::HashKeys, maps::map_name};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    attach::kernel::{KernelError, ServiceMap, access, service_key},
-    metrics::{Metrics, http::Readiness, kernel::Fill, liveness::Pulse},
+    metrics::{Metrics, http::Readiness, liveness::Pulse},
     serve::resolve::Resolver,
-    table::{
-        Table,
-        render::Rendering,
-        writer::{Denial, NameMap, change},
-    },
-    zone::{
-        Policy, Touched, Zone,
-        name::{Domain, text},
-        object::Arrived,
-        store::Store,
-    },
+    snapshot::Memory,
+    zone::{Policy, Zone, name::Domain, object::Arrived, store::Store},
 };
+use kernel::{Inherited, KernelSide};
 
 /// How long this task may take over one batch of events before it counts as dead.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it shows that it is alive.
 const BEAT: Duration = Duration::from_secs(5);
-/// Whether the processor loads words in the program's order, on which the epoch relies that goes with a denied
-/// name (docs/datapath.md). BPF has no instruction for the others that older kernels know.
-pub const LOADS_IN_ORDER: bool = cfg!(target_arch = "x86_64");
-/// Names left out of the kernel's map that a log line shows.
-const SHOWN: usize = 5;
+/// How long the API server may take to tell all before what was known earlier is served instead.
+const WAIT: Duration = Duration::from_secs(5);
 /// Most events that are applied before their result is published.
 const BATCH: usize = 4096;
 /// The port of DNS (RFC 1035, section 4.2).
 pub const DNS_PORT: u16 = 53;
-
-/// The kernel's maps, as far as this task writes them.
-pub struct KernelSide {
-    /// The map of names.
-    pub names: NameMap,
-    /// The rows it holds.
-    pub table: Table,
-    /// Secret of the maps.
-    pub keys: HashKeys,
-    /// The map of service addresses.
-    pub services: ServiceMap<MapData>,
-    /// Names that the map has room for.
-    pub max_names: u32,
-    /// Whether the kernel may deny names and types.
-    pub negative: bool,
-    /// How full the map of names is, for the metrics.
-    pub fill: Arc<Fill>,
-    /// Addresses given by the operator; empty: those of the cluster's DNS Service.
-    pub fixed_addresses: Vec<IpAddr>,
-}
 
 /// Tells the resolver whom it must not ask.
 pub struct OwnAddresses {
@@ -81,8 +52,14 @@ pub struct Control {
     pub domains: Vec<Domain>,
     /// Told at which addresses this server is reached; `None` if it is not the cluster's DNS.
     pub own_addresses: Option<OwnAddresses>,
-    /// The kernel's maps, unless nothing is answered in the kernel.
+    /// The kernel's maps, unless nothing is answered in the kernel, or they are still awaited.
     pub kernel: Option<KernelSide>,
+    /// Brings the kernel's maps: programs take their time to be loaded, in which the server answers already.
+    pub awaited: Option<oneshot::Receiver<KernelSide>>,
+    /// What is kept on disk of the cluster, if anything.
+    pub memory: Option<Memory>,
+    /// Whether that may still be recalled, if the source is slow.
+    pub may_recall: bool,
     /// Shows that the task is alive.
     pub pulse: Pulse,
     /// Where progress is counted.
@@ -91,41 +68,99 @@ pub struct Control {
     pub readiness: Arc<Readiness>,
 }
 
+/// What is known of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Not all yet.
+    Part,
+    /// What was known when the snapshot was written.
+    Earlier,
+    /// All there is.
+    Now,
+}
+
 impl Control {
-    /// Takes events until every source is gone.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Arrived>) {
+    /// Takes events until every source is gone, or until `stop`.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Arrived>, stop: CancellationToken) {
         let started = Instant::now();
         let mut store = Store::new(self.policy.clone());
         let mut batch: Vec<Arrived> = Vec::new();
         let mut arrivals = Vec::new();
-        let mut was_synced = false;
+        let mut known = Known::Part;
         loop {
             self.pulse.beat();
-            match timeout(BEAT, events.recv_many(&mut batch, BATCH)).await {
-                Ok(0) => return,
-                // No news is no reason to seem dead; but what was refused may be possible now.
-                Err(_) if !self.is_unsettled() => continue,
-                Ok(_) | Err(_) => {}
+            if let Some(kernel) = &mut self.kernel {
+                kernel.renew_in_time();
+            }
+            let mut has_come = false;
+            let received = tokio::select! {
+                () = stop.cancelled() => break,
+                side = come(&mut self.awaited) => match side {
+                    Ok(side) => {
+                        self.kernel = Some(side);
+                        self.awaited = None;
+                        has_come = true;
+                        Ok(1)
+                    }
+                    // The programs can't be loaded: the whole process ends.
+                    Err(_) => break,
+                },
+                received = timeout(BEAT, events.recv_many(&mut batch, BATCH)) => received,
+            };
+            if received == Ok(0) {
+                break;
+            }
+            if let Some(memory) = &mut self.memory
+                && !batch.is_empty()
+            {
+                memory.keeper.changed();
             }
             for Arrived { event, at } in batch.drain(..) {
                 arrivals.push(at);
                 store.apply(event);
             }
-            // Thousands of map updates would hold up the queries that this thread has to serve.
-            tokio::task::block_in_place(|| self.publish(&mut store));
+            if self.may_recall
+                && self.awaited.is_none()
+                && !store.zone().synced()
+                && started.elapsed() >= WAIT
+            {
+                // Once: what can't be used now can't be used later.
+                self.may_recall = false;
+                let recalled = tokio::task::block_in_place(|| {
+                    let earlier = self.memory.as_ref()?.recall(&self.policy)?;
+                    self.publish_earlier(earlier);
+                    Some(())
+                });
+                if recalled.is_some() {
+                    known = Known::Earlier;
+                }
+            }
+            // No news is no reason to seem dead; but what was refused may be possible now.
+            if !arrivals.is_empty() || self.is_unsettled() || has_come {
+                // Thousands of map updates would hold up the queries that this thread has to serve.
+                tokio::task::block_in_place(|| self.publish(&mut store, known));
+            }
+            if self.awaited.is_some() {
+                continue;
+            }
             for arrival in arrivals.drain(..) {
                 self.metrics.programmed(arrival.elapsed());
             }
-            if store.zone().synced() && !was_synced {
-                was_synced = true;
-                tracing::info!(
-                    services = store.services(),
-                    names = self.kernel.as_ref().map_or(0, |kernel| kernel.table.held().len()),
-                    after = ?started.elapsed(),
-                    "synced"
-                );
-                self.warn_without_addresses(store.zone());
+            if store.zone().synced() && known != Known::Now {
+                known = Known::Now;
+                self.may_recall = false;
+                self.tell_synced(&store, started.elapsed());
             }
+            if let Some(memory) = &mut self.memory {
+                tokio::task::block_in_place(|| memory.keeper.maybe_write(&store, Instant::now()));
+            }
+        }
+        // The lease that the next instance finds is a whole one.
+        if let Some(kernel) = &mut self.kernel {
+            kernel.renew();
+        }
+        if let Some(memory) = self.memory.take() {
+            memory.keeper.finish(&store).await;
         }
     }
 
@@ -136,25 +171,76 @@ impl Control {
     }
 
     /// Gives the server the new zone, then the kernel: a new name is never answered there alone.
-    fn publish(&mut self, store: &mut Store) {
+    ///
+    /// As long as a part of the cluster is unknown, what was known before is better than that part.
+    fn publish(&mut self, store: &mut Store, known: Known) {
+        let is_synced = store.zone().synced();
+        if known == Known::Earlier && !is_synced {
+            return;
+        }
+        // A snapshot may come in between: what was touched before it must not be lost then.
+        let replaces = known == Known::Earlier
+            || self.may_recall
+            || self
+                .kernel
+                .as_ref()
+                .is_some_and(|kernel| kernel.inherited != Inherited::Nothing);
+        if self.awaited.is_some() || replaces && !is_synced {
+            // What was touched is needed as a whole then.
+            self.serve(store.zone());
+            return;
+        }
         let touched = store.take_touched(now());
         let zone = store.zone();
+        self.serve(zone);
+        if let Some(kernel) = &mut self.kernel {
+            if replaces {
+                kernel.replace(&self.domains, zone, &touched);
+            } else {
+                kernel.publish(&self.domains, zone, &touched);
+            }
+            if is_synced {
+                kernel.renew_in_time();
+                kernel.tell_filled();
+            }
+        }
+        self.metrics.published(is_synced, store.services());
+        self.readiness.set_synced(is_synced);
+    }
+
+    /// Publishes what was known earlier. What an instance before has left in the kernel is not older than
+    /// that, so it stays, unless it has expired.
+    fn publish_earlier(&mut self, mut earlier: Store) {
+        let touched = earlier.take_touched(now());
+        let zone = earlier.zone();
+        self.serve(zone);
+        if let Some(kernel) = &mut self.kernel {
+            // New maps beside those are filled, but do not take their place before all is known anew.
+            if kernel.inherited != Inherited::Current {
+                kernel.replace(&self.domains, zone, &touched);
+            }
+        }
+        self.readiness.set_synced(true);
+    }
+
+    fn serve(&self, zone: &Zone) {
         let before = self.zone.swap(Arc::new(zone.clone()));
         if before.dns_addresses() != zone.dns_addresses()
             && let Some(own) = &self.own_addresses
         {
             own.tell(zone.dns_addresses());
         }
-        if let Some(kernel) = &mut self.kernel {
-            kernel.publish(&self.domains, zone, &touched);
-        }
-        self.metrics.published(zone.synced(), store.services());
-        self.readiness.set_synced(zone.synced());
     }
 
-    fn warn_without_addresses(&self, zone: &Zone) {
-        let fixed = self.kernel.as_ref().map(|kernel| &kernel.fixed_addresses);
-        if fixed.is_some_and(Vec::is_empty) && zone.dns_addresses().is_empty() {
+    fn tell_synced(&self, store: &Store, after: Duration) {
+        let kernel = self.kernel.as_ref();
+        let names = kernel.map_or(0, |kernel| kernel.table.held().len());
+        tracing::info!(services = store.services(), names, ?after, "synced");
+        if let Some(memory) = &self.memory {
+            memory.forget();
+        }
+        let fixed = kernel.map(|kernel| &kernel.addresses.fixed);
+        if fixed.is_some_and(Vec::is_empty) && store.zone().dns_addresses().is_empty() {
             tracing::warn!(
                 "no Service in kube-system is labelled k8s-app=kube-dns, so no address is known at which \
                  clients reach DNS, and the kernel answers nothing; label the Service, or give --service-ip"
@@ -163,58 +249,13 @@ impl Control {
     }
 }
 
-impl KernelSide {
-    /// Brings the maps up to date with the zone.
-    fn publish(&mut self, domains: &[Domain], zone: &Zone, touched: &Touched) {
-        let rendering = Rendering {
-            domains,
-            negative: self.negative,
-            keys: &self.keys,
-        };
-        let wanted = rendering.wanted(zone, touched);
-        let left_out = self.table.left_out().len();
-        let report = change(&mut self.table, &mut self.names, wanted);
-        let denial = Denial {
-            names: self.negative && zone.synced() && self.table.is_complete() && LOADS_IN_ORDER,
-            types: self.negative && zone.synced(),
-        };
-        let published = self.names.publish(denial, zone.serial());
-        if let Some(error) = report.error.or(published.err()) {
-            tracing::error!("{error}; the userspace server answers instead");
-        }
-        self.tell_left_out(left_out);
-        self.fill.set(
-            self.table.held().len(),
-            self.table.left_out().len(),
-            denial.names,
-        );
-        if self.fixed_addresses.is_empty()
-            && let Err(error) = set_addresses(&mut self.services, zone.dns_addresses())
-        {
-            tracing::error!("{error}");
-        }
-    }
-
-    /// Says when the first name is left out, and when the last one has found a place.
-    fn tell_left_out(&self, before: usize) {
-        let left_out = self.table.left_out();
-        let (names, held) = (left_out.len(), self.table.held().len());
-        if before == 0 && names > 0 {
-            let some: Vec<_> = left_out.take(SHOWN).map(text).collect();
-            let advice = if held >= self.max_names as usize {
-                "; give a larger --max-names"
-            } else {
-                ""
-            };
-            tracing::warn!(
-                names,
-                held,
-                such_as = some.join(" "),
-                "the kernel's map has no place for all names; the userspace server answers for the rest{advice}"
-            );
-        } else if before > 0 && names == 0 {
-            tracing::info!(held, "all names have a place in the kernel's map again");
-        }
+/// Waits for the kernel's maps; for ever if they are there, or none are to come.
+async fn come(
+    awaited: &mut Option<oneshot::Receiver<KernelSide>>,
+) -> Result<KernelSide, oneshot::error::RecvError> {
+    match awaited {
+        Some(side) => side.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -234,29 +275,4 @@ fn now() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since.map_or(0, |since| since.as_secs());
     u32::try_from(seconds % (1 << 32)).unwrap_or(0)
-}
-
-/// Makes the map hold just these addresses, with the port of DNS.
-pub fn set_addresses(
-    services: &mut ServiceMap<MapData>,
-    addresses: &[IpAddr],
-) -> Result<(), KernelError> {
-    let wanted: BTreeSet<[u32; 5]> = addresses
-        .iter()
-        .map(|&address| bytemuck::cast(service_key(address, DNS_PORT)))
-        .collect();
-    let held: BTreeSet<[u32; 5]> = services
-        .keys()
-        .collect::<Result<_, _>>()
-        .map_err(access(map_name::SERVICES))?;
-    // Removals first: an address that is no longer DNS must go, even if there is no room for a new one.
-    for key in held.difference(&wanted) {
-        services.remove(key).map_err(access(map_name::SERVICES))?;
-    }
-    for key in wanted.difference(&held) {
-        services
-            .insert(*key, 1, 0)
-            .map_err(access(map_name::SERVICES))?;
-    }
-    Ok(())
 }

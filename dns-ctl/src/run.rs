@@ -1,24 +1,25 @@
 //! `dns-ctl run`: puts the parts together, and takes them apart when told to stop.
 
 mod kernel;
+mod running;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, pin::Pin, sync::Arc};
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch::channel as watch_channel},
+    sync::{mpsc, oneshot, watch::channel as watch_channel},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Mode,
+    cli::uninstall,
     config::{Config, Source},
-    control::{self, Control, OwnAddresses},
+    control::{self, Control, OwnAddresses, kernel::KernelSide},
+    instance::{Claim, ClaimError},
     kube::{ConfigMapSender, Wanted, client, manifests::Manifests, watch},
     metrics::{
         Metrics,
@@ -34,17 +35,17 @@ use crate::{
         service::Service,
         settings::{self, Given, Settings},
     },
+    snapshot::Memory,
     zone::{Zone, object::Arrived},
 };
 use kernel::KernelPart;
+use running::{Running, Signals};
 
-/// How long clients' last requests may take when this process stops.
-const GRACE: Duration = Duration::from_secs(5);
 /// Events that may wait for the task that owns the zone; a source that is faster waits.
 const EVENT_QUEUE: usize = 4096;
 
-/// Runs until SIGTERM or SIGINT, then leaves nothing attached.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+/// Runs until SIGTERM or SIGINT, or until another instance takes this one's place.
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
     raise_file_limit();
     let metrics = Arc::new(Metrics::new());
@@ -62,21 +63,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let settings = (!config.listen.is_empty())
         .then(|| settings::watch::open(given(&config)))
         .transpose()?;
+    let memory = Memory::open(&config, &metrics)?;
     let authority = Authority::new(&config.domains, config.ttl)?;
+    // Before the sockets: another instance has to make way for both.
+    let claim = tokio::select! {
+        claim = claim(&config) => claim?,
+        _ = signals.next() => return Ok(()),
+    };
     let server = Server::bind(&config.listen)?;
     readiness.set_listening(true);
-    let metrics_listener = match config.metrics_listen {
-        Some(address) => Some(http::bind(address).await?),
-        None => None,
-    };
-    let mut kernel = match &config.kernel {
-        Some(kernel) => Some(KernelPart::start(kernel, &config, &metrics).await?),
-        None => None,
-    };
-
-    for &address in server.addresses() {
-        tracing::info!(%address, "serving DNS over UDP and TCP");
-    }
+    let metrics_listener = listen_for_metrics(&config).await?;
+    let addresses = server.addresses().to_vec();
     let routes = settings.as_ref().map(Settings::routes).unwrap_or_default();
     let resolver = Resolver::new(config.resolving.limits, routes, Arc::clone(&metrics));
     let own_addresses = OwnAddresses {
@@ -90,9 +87,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         resolver: Arc::clone(&resolver),
         metrics: Arc::clone(&metrics),
     };
-    let mut parts = JoinSet::new();
+    let mut servers = JoinSet::new();
     let liveness = Arc::new(Liveness::default());
-    let probes = Arc::new(Probes::new(config.probes));
+    let probes = Arc::new(Probes::new(std::mem::take(&mut config.probes)));
     let mut feeds = JoinSet::new();
     if let Some(&address) = server.addresses().first()
         && !probes.names().is_empty()
@@ -102,7 +99,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         feeds.spawn(probe::run(address, Arc::clone(&probes), results));
     }
     let pulse = liveness.part("server", server::PATIENCE);
-    parts.spawn(server.run(Arc::new(service), pulse, shutdown.clone()));
+    let grace = config.stopping.grace;
+    servers.spawn(server.run(Arc::new(service), pulse, shutdown.clone(), grace));
     if let Some(listener) = metrics_listener {
         let pages = Pages {
             metrics: Arc::clone(&metrics),
@@ -110,85 +108,107 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             liveness: Arc::clone(&liveness),
             probes,
         };
-        parts.spawn(serve_pages(listener, pages, shutdown.clone()));
+        servers.spawn(serve_pages(listener, pages, shutdown.clone()));
     }
+    let (side_sender, side) = oneshot::channel();
     let control = Control {
         zone,
-        policy: config.policy,
+        policy: config.policy.clone(),
         own_addresses: (config.mode == Mode::Serve).then_some(own_addresses),
-        domains: config.domains,
-        kernel: kernel.as_mut().and_then(|kernel| kernel.side.take()),
+        domains: config.domains.clone(),
+        kernel: None,
+        awaited: config.kernel.is_some().then_some(side),
+        may_recall: memory.is_some(),
+        memory,
         pulse: liveness.part("control", control::PATIENCE),
-        metrics,
-        readiness,
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::clone(&readiness),
     };
     feeds.spawn(source);
-    feeds.spawn(control.run(events));
     if let Some(settings) = settings {
         let apply = move |routes| resolver.set_routes(routes);
         feeds.spawn(settings::watch::watch_settings(settings, config_map, apply));
     }
-
-    if let Some(watch) = kernel.as_mut().and_then(|kernel| kernel.offload.take()) {
-        // It may end by itself: without it checksums are settled packet by packet.
-        tokio::spawn(watch.run());
-    }
-
-    let ended = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!("{signal}: stopping");
-            None
-        }
-        // None of them ends by itself: what is left of it would serve data that nobody renews.
-        ended = parts.join_next() => ended,
-        ended = feeds.join_next() => ended,
+    let control_stop = CancellationToken::new();
+    let control = tokio::spawn(control.run(events, control_stop.clone()));
+    // Last: the kernel looks at the programs for long, and what it is not to answer is answered meanwhile.
+    let kernel = tokio::select! {
+        kernel = start_kernel(&config, &addresses, &metrics, side_sender) => kernel?,
+        _ = signals.next() => return Ok(()),
     };
-    stop(kernel, feeds, parts, &shutdown).await;
-    match ended {
-        None => Ok(()),
-        Some(Err(panic)) => Err(panic).context("a part of dns-ctl has failed"),
-        Some(Ok(())) => anyhow::bail!("a part of dns-ctl has ended by itself"),
+    let mut running = Running {
+        kernel,
+        control,
+        control_stop,
+        servers,
+        shutdown,
+        feeds,
+        readiness,
+        stopping: config.stopping,
+    };
+
+    let end = running.until_end(&mut signals, claim.as_ref()).await;
+    running.stop(end, &mut signals, claim.as_ref()).await
+}
+
+/// Starts the kernel part, if there is one, and sends its maps to the task that fills them.
+async fn start_kernel(
+    config: &Config,
+    addresses: &[SocketAddr],
+    metrics: &Metrics,
+    side_sender: oneshot::Sender<KernelSide>,
+) -> anyhow::Result<Option<KernelPart>> {
+    let started = KernelPart::start(config, addresses, metrics).await?;
+    for address in addresses {
+        tracing::info!(%address, "serving DNS over UDP and TCP");
+    }
+    Ok(started.map(|(part, side)| {
+        // If nobody takes it, that task has ended, which its owner sees.
+        let _taken = side_sender.send(side);
+        part
+    }))
+}
+
+/// Claims the network namespace, if this instance is to have programs there.
+async fn claim(config: &Config) -> anyhow::Result<Option<Claim>> {
+    let Some(kernel) = &config.kernel else {
+        clear(&config.bpffs).await;
+        return Ok(None);
+    };
+    // Before the other one goes: this one has to be able to take its place.
+    let takeover = kernel.takeover.then(|| KernelPart::check(kernel));
+    match Claim::take(&kernel.bpffs, takeover).await {
+        Ok(claim) => Ok(Some(claim)),
+        Err(error @ ClaimError::Held(_)) => {
+            let advice = "stop it, take its place with --takeover, or use --hook off";
+            anyhow::bail!("{error}; {advice}")
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-/// What tells this process to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn open() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("can't wait for SIGINT")?,
-        })
+/// Takes off what an instance before has left in the kernel: nobody would keep it up to date.
+async fn clear(bpffs: &Path) {
+    if !bpffs.exists() {
+        return;
     }
-
-    /// Waits for either; its name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    match uninstall::remove(bpffs).await {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => tracing::info!(
+            things = removed.len(),
+            "what a dns-ctl before has left in the kernel is removed"
+        ),
+        Err(error) => {
+            tracing::warn!("what a dns-ctl has in the kernel here goes on answering: {error:#}");
         }
     }
 }
 
-/// Takes everything apart, in the order in which nothing answers that nobody keeps.
-async fn stop(
-    mut kernel: Option<KernelPart>,
-    mut feeds: JoinSet<()>,
-    mut parts: JoinSet<()>,
-    shutdown: &CancellationToken,
-) {
-    if let Some(kernel) = &mut kernel {
-        kernel.attacher.detach_all().await;
-    }
-    feeds.shutdown().await;
-    shutdown.cancel();
-    let drained = tokio::time::timeout(GRACE, async { while parts.join_next().await.is_some() {} });
-    if drained.await.is_err() {
-        tracing::warn!("some clients are cut off: they took more than {GRACE:?}");
+/// Opens the listener for metrics and health, if they are asked for.
+async fn listen_for_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    match config.metrics_listen {
+        Some(address) => Ok(Some(http::bind(address).await?)),
+        None => Ok(None),
     }
 }
 

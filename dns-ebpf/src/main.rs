@@ -1,4 +1,4 @@
-//! The kernel programs of kxdns: two thin entries, XDP and tc, over the packet path of `dns-common`.
+//! The kernel programs of kxdns: two thin entries, XDP and tc, over the packet path of `dns-common`, and a clock.
 #![no_std]
 #![no_main]
 #![expect(
@@ -23,12 +23,12 @@ mod maps;
 mod packet;
 
 use aya_ebpf::{
-    bindings::{TC_ACT_UNSPEC, xdp_action},
+    bindings::{TC_ACT_OK, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     helpers::bpf_redirect,
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use dns_common::{Hook, Outcome, respond};
+use dns_common::{Hook, Maps as _, Outcome, clock::TICKS, respond};
 
 use crate::{
     maps::{KernelMaps, count},
@@ -58,6 +58,18 @@ pub fn kxdns_tc(ctx: TcContext) -> i32 {
     match outcome {
         Outcome::Hit(_) => send_back(&ctx),
         Outcome::Miss(_) => TC_ACT_UNSPEC,
+    }
+}
+
+/// Writes the time that the others go by into the packet, for userspace, which knows no other way to it.
+///
+/// It is attached nowhere: userspace runs it on a packet of its own (`BPF_PROG_TEST_RUN`).
+#[classifier]
+pub fn kxdns_clock(ctx: TcContext) -> i32 {
+    let ticks = KernelMaps(Hook::Tc).now();
+    match ctx.store(TICKS, &ticks, 0) {
+        Ok(()) => TC_ACT_OK,
+        Err(_) => TC_ACT_SHOT,
     }
 }
 

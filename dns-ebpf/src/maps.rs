@@ -2,6 +2,7 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
+    helpers::bpf_jiffies64,
     macros::map,
     maps::{Array, HashMap, PerCpuArray},
 };
@@ -27,10 +28,11 @@ static STATE: Array<State> = Array::with_max_entries(1, 0);
 #[map]
 static ZONES: Array<Zones> = Array::with_max_entries(1, 0);
 
+/// Not preallocated, here and below: the map's memory follows what it holds, not its capacity.
 #[map]
-static SERVICES: HashMap<ServiceKey, u8> = HashMap::with_max_entries(MAX_SERVICES, 0);
+static SERVICES: HashMap<ServiceKey, u8> =
+    HashMap::with_max_entries(MAX_SERVICES, BPF_F_NO_PREALLOC);
 
-/// Not preallocated: its memory follows the number of names, not its capacity.
 #[map]
 static NAMES: HashMap<NameKey, Entry> =
     HashMap::with_max_entries(DEFAULT_MAX_NAMES, BPF_F_NO_PREALLOC);
@@ -90,6 +92,12 @@ impl Maps for KernelMaps {
         // SAFETY: as for the configuration. The element belongs to this CPU, and a program of this kind
         // is not interrupted by another of its kind on its CPU.
         Some(unsafe { &*scratch })
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        // SAFETY: a helper call without arguments.
+        unsafe { bpf_jiffies64() }
     }
 }
 

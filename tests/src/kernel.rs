@@ -11,7 +11,8 @@ use dns_common::{
 };
 use dns_ctl::attach::{
     counters::Outcomes,
-    kernel::{Kernel, KernelMaps, OBJECT},
+    kernel::{Kernel, OBJECT},
+    maps::KernelMaps,
 };
 use packets::fixture;
 

@@ -1,16 +1,17 @@
 //! A node that runs dns-ctl, with one pod.
 
 use std::{
+    ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use hickory_proto::{op::Message, rr::RecordType};
 use serde_json::Value;
-use testbed::{Bpffs, Child, Namespace, Scratch, Topology, tcp_query, udp_query};
+use testbed::{Bpffs, Child, HttpReply, Namespace, Scratch, Topology, tcp_query, udp_query};
 
 /// The DNS service's address.
 pub const SERVICE_IP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
@@ -26,6 +27,29 @@ pub const POD: &str = "client";
 pub const POD_INTERFACE: &str = "pod-client";
 /// Where metrics and health are served.
 pub const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
+
+/// A build of dns-ctl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// The one that is shipped.
+    Plain,
+    /// Another version by name only.
+    Other,
+    /// The next version of the map contract.
+    Next,
+}
+
+impl Build {
+    /// The program.
+    pub fn program(self) -> Result<PathBuf> {
+        let (name, feature) = match self {
+            Self::Plain => ("dns-ctl", None),
+            Self::Other => ("dns-ctl-other", Some("other-build")),
+            Self::Next => ("dns-ctl-next", Some("next-abi")),
+        };
+        testbed::program_with("dns-ctl", name, feature)
+    }
+}
 
 /// A running dns-ctl in a topology of its own; all gone when dropped, dns-ctl first.
 #[derive(Debug)]
@@ -50,6 +74,11 @@ impl Node {
         Ok(node)
     }
 
+    /// Waits until the programs are in their places; what is to be answered may still be unknown.
+    pub fn wait_until_placed(&mut self) -> Result<()> {
+        self.child.wait_for_line("serving DNS", PATIENCE).map(drop)
+    }
+
     /// Waits until readiness is reported.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let bed = &self.bed;
@@ -68,9 +97,24 @@ impl Node {
 
     /// What `dns-ctl status` says.
     pub fn status(&self) -> Result<Value> {
-        let mut command = dns_ctl(&self.bed.node)?;
+        self.status_of(Build::Plain)
+    }
+
+    /// What `status` of a build says.
+    pub fn status_of(&self, build: Build) -> Result<Value> {
+        self.told(build, &["status"])
+    }
+
+    /// What `lookup` of a build says of a name; an error if the kernel holds nothing for it.
+    pub fn lookup_of(&self, build: Build, name: &str) -> Result<Value> {
+        self.told(build, &["lookup", name])
+    }
+
+    fn told(&self, build: Build, arguments: &[&str]) -> Result<Value> {
+        let mut command = command(build, &self.bed.node)?;
         command
-            .args(["status", "--output", "json", "--bpffs"])
+            .args(arguments)
+            .args(["--output", "json", "--bpffs"])
             .arg(self.folder());
         Ok(serde_json::from_str(&testbed::output(&mut command)?)?)
     }
@@ -111,6 +155,40 @@ impl Node {
         Ok(tcp_query(self.pod(), SERVICE, query, ANSWER)?.bytes)
     }
 
+    /// What the pod is told over UDP.
+    pub fn message(&self, name: &str, record_type: RecordType) -> Result<Message> {
+        Ok(Message::from_vec(&self.ask(&testbed::query(
+            7,
+            name,
+            record_type,
+        )?)?)?)
+    }
+
+    /// What the server tells the pod, over TCP.
+    pub fn message_of_server(&self, name: &str, record_type: RecordType) -> Result<Message> {
+        let query = testbed::query(7, name, record_type)?;
+        Ok(Message::from_vec(&self.ask_server(&query)?)?)
+    }
+
+    /// A page of the metrics endpoint.
+    pub fn page(&self, path: &str) -> Result<HttpReply> {
+        testbed::get(&self.bed.node, METRICS, path, ANSWER)
+    }
+
+    /// Waits until `check` holds.
+    pub fn eventually<T>(&self, check: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match check(self) {
+                Ok(value) => return Ok(value),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error).with_context(|| self.child.output());
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
     /// The IPv4 address that the pod gets for a name, over UDP.
     pub fn resolve(&self, name: &str) -> Result<Option<IpAddr>> {
         let answer = self.ask(&testbed::query(7, name, RecordType::A)?)?;
@@ -149,13 +227,12 @@ pub fn services(services: &[(&str, &str)]) -> String {
 
 /// The program to be tested, in a namespace, without settings from this process's environment.
 pub fn dns_ctl(namespace: &Namespace) -> Result<Command> {
-    let mut command = namespace.command(testbed::program("dns-ctl")?);
-    for (name, _) in std::env::vars_os() {
-        let is_setting = name.to_str().is_some_and(|name| name.starts_with("KXDNS_"));
-        if is_setting || name == "KUBECONFIG" {
-            command.env_remove(name);
-        }
-    }
+    command(Build::Plain, namespace)
+}
+
+fn command(build: Build, namespace: &Namespace) -> Result<Command> {
+    let mut command = namespace.command(build.program()?);
+    testbed::remove_settings(&mut command);
     Ok(command)
 }
 
@@ -165,7 +242,22 @@ pub fn dns_ctl(namespace: &Namespace) -> Result<Command> {
 /// If the program can't be built.
 #[must_use]
 pub fn run_command(bed: &Topology, bpffs: &Bpffs, source: &[&str], flags: &[&str]) -> Command {
-    let mut command = dns_ctl(&bed.node).expect("dns-ctl can be built");
+    run_build(Build::Plain, bed, bpffs, source, flags)
+}
+
+/// As [`run_command`], with another build.
+///
+/// # Panics
+/// If the program can't be built.
+#[must_use]
+pub fn run_build(
+    build: Build,
+    bed: &Topology,
+    bpffs: &Bpffs,
+    source: &[&str],
+    flags: &[&str],
+) -> Command {
+    let mut command = command(build, &bed.node).expect("dns-ctl can be built");
     command.arg("run").args(source).args(flags);
     for (flag, value) in [
         ("--interface", POD_INTERFACE.to_owned()),
@@ -173,6 +265,7 @@ pub fn run_command(bed: &Topology, bpffs: &Bpffs, source: &[&str], flags: &[&str
         ("--listen", SERVICE.to_string()),
         ("--upstream", "127.0.0.1:5300".to_owned()),
         ("--metrics-listen", METRICS.to_string()),
+        ("--lameduck", "0".to_owned()),
         ("--bpffs", folder(bpffs).to_string_lossy().into_owned()),
     ] {
         if !flags.contains(&flag) {
@@ -180,6 +273,20 @@ pub fn run_command(bed: &Topology, bpffs: &Bpffs, source: &[&str], flags: &[&str
         }
     }
     command
+}
+
+/// Runs a program that ends by itself: its exit code and all that it said.
+pub fn outcome(command: &mut Command) -> Result<(Option<i32>, String)> {
+    let mut child = Child::spawn("dns-ctl", command)?;
+    let status = child.wait(PATIENCE)?;
+    Ok((status.code(), child.output()))
+}
+
+/// The words of a command of [`dns_ctl`] without the way into its namespace, for a command that has gone it.
+pub fn unwrapped(command: &Command) -> impl Iterator<Item = &OsStr> {
+    command
+        .get_args()
+        .skip_while(|word| !word.as_encoded_bytes().ends_with(b"dns-ctl"))
 }
 
 fn folder(bpffs: &Bpffs) -> PathBuf {

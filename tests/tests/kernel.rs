@@ -1,13 +1,21 @@
 //! The programs as the kernel runs them: the same octets as on the host, each reason reached, the verifier content.
 
-use std::{collections::HashSet, net::Ipv4Addr};
+use std::{
+    collections::HashSet,
+    net::Ipv4Addr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use agreement::{Cluster, judge::Judge, question::Names};
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
-use dns_common::{Hook, Miss, Outcome, head::Others, maps::Config, state::State};
+use dns_common::{Hit, Hook, Miss, Outcome, head::Others, maps::Config, state::State};
 use dns_ctl::{
-    attach::kernel::{Kernel, OBJECT},
+    attach::{
+        clock::Clock,
+        kernel::{Kernel, OBJECT},
+    },
     table::{
         Content, Row,
         writer::{NameMap, Sink as _, SinkError},
@@ -79,7 +87,22 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
         reached.insert(Outcome::Miss(miss).index());
         Ok(())
     };
-    bench.set_state(State::default())?;
+    let expired = Miss::LeaseExpired;
+    for state in [
+        State::default(),
+        // The kernel's clock counts from the start of the machine.
+        State {
+            lease: 1,
+            ..fixture::state()
+        },
+    ] {
+        bench.set_state(state)?;
+        comes_to(&mut bench, expired)?;
+    }
+    bench.set_state(State {
+        lease: u64::MAX,
+        ..State::default()
+    })?;
     comes_to(&mut bench, Miss::Incomplete)?;
     let config = Config {
         negative: 0,
@@ -118,13 +141,102 @@ fn is_refused(frame: &[u8]) -> bool {
     frame.len() < ETHERNET + header
 }
 
+/// A lease is over at the tick that it names, by the clock that userspace reads.
+#[test]
+fn answers_end_with_the_lease() -> Result<()> {
+    let clock = Clock::load(OBJECT)?;
+    let mut bench = Bench::with_fixture()?;
+    let query = a_query("nginx.default.svc.cluster.local");
+    let hit = Outcome::Hit(Hit::A);
+    let expired = Outcome::Miss(Miss::LeaseExpired);
+    for &hook in Hook::ALL {
+        let long = clock.after(Duration::from_mins(1))?;
+        for (lease, expected) in [(long, hit), (clock.ticks()?, expired)] {
+            bench.set_state(State {
+                lease,
+                ..fixture::state()
+            })?;
+            let run = bench.run(hook, &query)?;
+            assert_eq!(run.outcome, Some(expected), "{lease}");
+            assert_eq!(run.octets == query, expected == expired);
+        }
+        // It ends by itself, neither before its tick nor after that.
+        let end = clock.ticks()? + clock.ticks_per(Duration::from_millis(40));
+        bench.set_state(State {
+            lease: end,
+            ..fixture::state()
+        })?;
+        loop {
+            let before = clock.ticks()?;
+            let outcome = bench.run(hook, &query)?.outcome;
+            let after = clock.ticks()?;
+            if before >= end {
+                assert_eq!(outcome, Some(expired), "at {before}, after {end}");
+                break;
+            }
+            if after < end {
+                assert_eq!(outcome, Some(hit), "at {after}, before {end}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Denials are over at the tick that they name, and what is held is answered all the same.
+#[test]
+fn denials_end_before_the_lease() -> Result<()> {
+    let clock = Clock::load(OBJECT)?;
+    let mut bench = Bench::with_fixture()?;
+    let missing = a_query("missing.cluster.local");
+    let no_record = a_query("default.svc.cluster.local");
+    let held = a_query("nginx.default.svc.cluster.local");
+    let incomplete = Outcome::Miss(Miss::Incomplete);
+    for &hook in Hook::ALL {
+        let lease = clock.after(Duration::from_mins(1))?;
+        for (denials, denied) in [(lease, true), (clock.ticks()?, false), (0, false)] {
+            bench.set_state(State {
+                lease,
+                denials,
+                ..fixture::state()
+            })?;
+            for (query, hit) in [(&missing, Hit::NxDomain), (&no_record, Hit::NoData)] {
+                let run = bench.run(hook, query)?;
+                let expected = if denied {
+                    Outcome::Hit(hit)
+                } else {
+                    incomplete
+                };
+                assert_eq!(run.outcome, Some(expected), "{denials}");
+                assert_eq!(run.octets == *query, !denied);
+            }
+            assert_eq!(bench.run(hook, &held)?.outcome, Some(Outcome::Hit(Hit::A)));
+        }
+    }
+    Ok(())
+}
+
+/// Ticks are as long as userspace believes.
+#[test]
+fn the_clock_tells_the_kernel_s_time() -> Result<()> {
+    let clock = Clock::load(OBJECT)?;
+    let (ticks, start) = (clock.ticks()?, Instant::now());
+    let end = ticks + clock.ticks_per(Duration::from_millis(200));
+    while clock.ticks()? < end {
+        thread::yield_now();
+    }
+    // A tick had begun when they were first read.
+    let least = Duration::from_millis(200).saturating_sub(Duration::from_millis(10));
+    assert!(start.elapsed() >= least, "{:?}", start.elapsed());
+    Ok(())
+}
+
 /// What the writer takes for a full map is what the kernel says of one.
 #[test]
 fn a_full_map_says_so_and_heals() -> Result<()> {
     let mut kernel = Kernel::load(OBJECT, 2)?;
     let maps = kernel.take_maps()?;
     let keys = fixture::keys();
-    let mut map = NameMap::new(maps.names, maps.state, keys);
+    let mut map = NameMap::open(maps.names, maps.state, keys, 0)?;
     let row = |name: &str, last| Row {
         name: fixture::wire(name).into(),
         content: Content::Owner {

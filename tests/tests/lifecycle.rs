@@ -1,14 +1,15 @@
-//! Life and death of dns-ctl: it leaves nothing behind, respects others, and says clearly what it can't do.
-
-use std::{fs, process::Command, time::Duration};
+//! Life and death of dns-ctl: it leaves nothing behind, respects others, and can be started again.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::{SchedClassifier, TcAttachType, XdpMode};
+use aya::programs::XdpMode;
 use dns_ctl::attach::kernel::{Kernel, OBJECT};
-use kxdns_tests::node::{
-    Node, PATIENCE, POD_INTERFACE, dns_ctl, manifests, plan, run_command, services,
+use kxdns_tests::{
+    leftovers::{attached, is_clean},
+    node::{
+        Node, PATIENCE, POD_INTERFACE, dns_ctl, manifests, outcome, plan, run_command, services,
+    },
 };
-use testbed::{Bpffs, Child, Namespace, Scratch, Signal, Topology};
+use testbed::{Bpffs, Child, Scratch, Signal, Topology};
 
 const NAME: &str = "nginx.default.svc.cluster.local.";
 
@@ -16,38 +17,6 @@ fn one_service() -> Result<(Scratch, String)> {
     let folder = manifests(&services(&[("nginx", "10.96.1.5")]))?;
     let path = folder.path().to_string_lossy().into_owned();
     Ok((folder, path))
-}
-
-/// What is attached to the pod's interface: tcx programs, XDP programs, qdiscs, filters.
-fn attached(node: &Namespace) -> Result<String> {
-    let tcx = node.run(|| -> Result<Vec<String>> {
-        let (_, programs) = SchedClassifier::query_tcx(POD_INTERFACE, TcAttachType::Ingress)?;
-        let names = programs.iter().filter_map(|program| program.name_as_str());
-        Ok(names.map(str::to_owned).collect())
-    })??;
-    let link = node.ip(&format!("-details link show dev {POD_INTERFACE}"))?;
-    let xdp = link
-        .lines()
-        .filter(|line| line.contains("prog/xdp"))
-        .collect::<String>();
-    let tc = |arguments: &str| -> Result<String> {
-        testbed::output(node.command("tc").args(arguments.split(' ')))
-    };
-    let qdiscs = tc(&format!("qdisc show dev {POD_INTERFACE}"))?;
-    let filters = if qdiscs.contains("clsact") {
-        tc(&format!("filter show dev {POD_INTERFACE} ingress"))?
-    } else {
-        String::new()
-    };
-    Ok(format!("tcx {tcx:?}\n{xdp}\n{qdiscs}{filters}"))
-}
-
-fn is_clean(node: &Namespace) -> Result<()> {
-    let attached = attached(node)?;
-    for trace in ["kxdns", "prog/xdp", "clsact"] {
-        ensure!(!attached.contains(trace), "{attached}");
-    }
-    Ok(())
 }
 
 #[test]
@@ -60,7 +29,8 @@ fn nothing_is_left_on_any_hook_after_either_signal() -> Result<()> {
         ("xdp-native", Signal::SIGINT),
     ] {
         let bed = plan().single_queue().build()?;
-        let mut node = Node::start(bed, &["--manifests", &path], &["--hook", hook])?;
+        let flags = ["--hook", hook, "--on-exit", "remove"];
+        let mut node = Node::start(bed, &["--manifests", &path], &flags)?;
         is_clean(&node.bed.node).expect_err(hook);
         node.child.signal(signal)?;
         let status = node.child.wait(PATIENCE)?;
@@ -91,7 +61,8 @@ fn a_killed_instance_can_be_started_again_on_any_hook() -> Result<()> {
         assert_eq!(status["running"], false, "{status}");
         // What the killed instance knew no longer holds.
         folder.write("services.yaml", &services(&[("other", "10.96.1.6")]))?;
-        let mut again = run_command(&node.bed, &node.bpffs, &source, &["--hook", next]);
+        let flags = ["--hook", next, "--on-exit", "remove"];
+        let mut again = run_command(&node.bed, &node.bpffs, &source, &flags);
         node.child = Child::spawn("dns-ctl", &mut again)?;
         node.wait_until_ready()?;
         assert_eq!(node.resolve(NAME)?, None, "{name}");
@@ -164,105 +135,6 @@ fn a_foreign_xdp_program_is_left_alone() -> Result<()> {
 }
 
 #[test]
-fn what_can_not_be_done_is_said_in_a_sentence_with_the_remedy() -> Result<()> {
-    let (folder, path) = one_service()?;
-    let bed = plan().build()?;
-    let bpffs = Bpffs::mount()?;
-    let good = ["--manifests", path.as_str()];
-    let broken = folder.path().join("kubeconfig");
-    fs::write(&broken, "apiVersion: v1\nkind: Config\nclusters: [")?;
-    let broken = broken.to_string_lossy().into_owned();
-    for (source, flags, code, words) in [
-        (
-            &good[..],
-            &["--interface", "eth7"][..],
-            1,
-            &["no interface `eth7`", POD_INTERFACE][..],
-        ),
-        (
-            &good,
-            &["--bpffs", "/tmp/kxdns-no-bpffs"],
-            1,
-            &["not on a BPF file system", "mount -t bpf"],
-        ),
-        (&good, &["--hook", "off"], 2, &["--hook off", "--interface"]),
-        (&good, &["--ttl", "9999"], 2, &["9999", "--ttl"]),
-        (
-            &good,
-            &["--bpffs", "/tmp"],
-            1,
-            &["not on a BPF file system"],
-        ),
-        (
-            &good,
-            &["--listen", "192.0.2.1:53"],
-            1,
-            &["192.0.2.1:53", "--listen"],
-        ),
-        (&good, &["--frobnicate"], 2, &["--frobnicate"]),
-        (
-            &good,
-            &["--kubeconfig", "a"],
-            2,
-            &["--kubeconfig", "--manifests"],
-        ),
-        (
-            &["--manifests", "/nonexistent"],
-            &[],
-            1,
-            &["/nonexistent", "--manifests"],
-        ),
-        (&["--kubeconfig", "/nonexistent"], &[], 1, &["/nonexistent"]),
-        (&["--kubeconfig", &broken], &[], 1, &["kubeconfig"]),
-    ] {
-        let (got, said) = outcome(&mut run_command(&bed, &bpffs, source, flags))?;
-        assert_eq!(got, Some(code), "{flags:?}: {said}");
-        for word in words {
-            assert!(
-                said.contains(word),
-                "{flags:?} does not say `{word}`: {said}"
-            );
-        }
-        is_clean(&bed.node).with_context(|| format!("{flags:?}"))?;
-    }
-    Ok(())
-}
-
-#[test]
-fn missing_privileges_are_named() -> Result<()> {
-    let (_folder, path) = one_service()?;
-    let bed = plan().build()?;
-    let bpffs = Bpffs::mount()?;
-    let command = run_command(&bed, &bpffs, &["--manifests", &path], &[]);
-    for (dropped, missing) in [
-        ("-bpf,-sys_admin,-perfmon", &["CAP_BPF", "CAP_PERFMON"][..]),
-        ("-sys_admin,-perfmon", &["CAP_PERFMON"]),
-        ("-net_admin", &["CAP_NET_ADMIN"]),
-    ] {
-        let mut unprivileged = bed.node.command("setpriv");
-        // The arguments begin with the way into the namespace, which this command has gone already.
-        let arguments = command
-            .get_args()
-            .skip_while(|word| !word.as_encoded_bytes().ends_with(b"dns-ctl"));
-        unprivileged
-            .arg(format!("--bounding-set={dropped}"))
-            .args(arguments);
-        let (code, said) = outcome(&mut unprivileged)?;
-        assert_eq!(code, Some(1), "{said}");
-        assert_eq!(said.lines().count(), 1, "one sentence: {said}");
-        assert!(said.contains("--hook off"), "{said}");
-        for name in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"] {
-            assert_eq!(
-                said.contains(name),
-                missing.contains(&name),
-                "{name}: {said}"
-            );
-        }
-    }
-    is_clean(&bed.node)
-}
-
-#[test]
 fn a_manifest_with_a_mistake_is_named_and_the_rest_is_served() -> Result<()> {
     let folder = manifests(&services(&[("nginx", "10.96.1.5")]))?;
     folder.write(
@@ -280,7 +152,7 @@ fn a_manifest_with_a_mistake_is_named_and_the_rest_is_served() -> Result<()> {
 #[test]
 fn a_manifest_written_while_it_runs_takes_effect() -> Result<()> {
     let (folder, path) = one_service()?;
-    let mut node = Node::start(plan().build()?, &["--manifests", &path], &[])?;
+    let node = Node::start(plan().build()?, &["--manifests", &path], &[])?;
     for (text, name, address) in [
         (
             services(&[("nginx", "10.96.1.6"), ("late", "10.96.1.7")]),
@@ -296,34 +168,13 @@ fn a_manifest_written_while_it_runs_takes_effect() -> Result<()> {
     ] {
         folder.write("services.yaml", &text)?;
         let expected = address.map(str::parse).transpose()?;
-        eventually(&mut node, |node| {
+        node.eventually(|node| {
             let found = node.resolve(name)?;
             ensure!(found == expected, "{name}: {found:?}");
             Ok(())
         })?;
     }
     Ok(())
-}
-
-/// Waits until `check` holds.
-fn eventually(node: &mut Node, check: impl Fn(&Node) -> Result<()>) -> Result<()> {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        match check(node) {
-            Ok(()) => return Ok(()),
-            Err(error) if std::time::Instant::now() > deadline => {
-                return Err(error).with_context(|| node.child.output());
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
-}
-
-/// Runs a program that ends by itself: its exit code and all that it said.
-fn outcome(command: &mut Command) -> Result<(Option<i32>, String)> {
-    let mut child = Child::spawn("dns-ctl", command)?;
-    let status = child.wait(PATIENCE)?;
-    Ok((status.code(), child.output()))
 }
 
 #[test]
@@ -351,7 +202,13 @@ fn accelerate_needs_no_server_and_stays() -> Result<()> {
     let mut command = dns_ctl(&bed.node)?;
     command.args(["run", "--mode", "accelerate", "--manifests", &path]);
     command.args(["--interface", POD_INTERFACE, "--service-ip", "10.96.0.10"]);
-    command.args(["--metrics-listen", "127.0.0.1:9153", "--bpffs"]);
+    command.args([
+        "--metrics-listen",
+        "127.0.0.1:9153",
+        "--on-exit",
+        "remove",
+        "--bpffs",
+    ]);
     command.arg(bpffs.path().join("kxdns"));
     let child = Child::spawn("dns-ctl", &mut command)?;
     let mut node = Node { child, bpffs, bed };
@@ -373,7 +230,11 @@ fn accelerate_needs_no_server_and_stays() -> Result<()> {
 #[test]
 fn a_foreign_filter_in_our_place_is_left_alone() -> Result<()> {
     let (_folder, path) = one_service()?;
-    let mut node = Node::start(plan().build()?, &["--manifests", &path], &["--hook", "tc"])?;
+    let mut node = Node::start(
+        plan().build()?,
+        &["--manifests", &path],
+        &["--hook", "tc", "--on-exit", "remove"],
+    )?;
     // One classic instruction: no packet matches.
     let bytecode = ["bpf", "bytecode", "1,6 0 0 0"];
     let place = "filter add dev pod-client ingress pref 49152 handle 1";

@@ -57,6 +57,9 @@ fn native_xdp_answers_every_query_at_full_speed() -> Result<()> {
     // The header (12 octets), the question (38 + 4) and one address record (16).
     assert_eq!(number("average DNS reply size:")?, 70, "{report}");
     let status = node.status()?;
+    // As much as `--lease` grants by itself, less what has passed since it was last renewed.
+    let lease = status["lease_seconds"].as_f64().context("seconds")?;
+    assert!(lease > 0.0 && lease <= 600.0, "{status}");
     let hits = status["hits"]["a"].as_u64().context("a counter")?;
     let misses = status["misses"].as_object().context("an object")?;
     let others: u64 = misses

@@ -17,7 +17,7 @@ use dns_ctl::{
     table::{
         self, Table,
         render::Rendering,
-        writer::{Denial, NameMap, change},
+        writer::{Denial, Lease, NameMap, change},
     },
     zone::{
         PodNames, Policy,
@@ -177,7 +177,7 @@ fn no_name_is_confused_with_another() -> Result<()> {
     let zones = table::zones(&domains, false).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     maps.configure(fixture::config(), &zones)?;
     let keys = fixture::keys();
-    let mut map = NameMap::new(maps.names, maps.state, keys);
+    let mut map = NameMap::open(maps.names, maps.state, keys, 0)?;
     let (mut store, mut table) = (store(), Table::default());
     let touched = store.take_touched(1);
     let rendering = Rendering {
@@ -191,6 +191,7 @@ fn no_name_is_confused_with_another() -> Result<()> {
         rendering.wanted(store.zone(), &touched),
     );
     ensure!(report.error.is_none() && table.is_complete(), "{report:?}");
+    map.renew(Lease::ENDLESS)?;
     map.publish(
         Denial {
             names: true,

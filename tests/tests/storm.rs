@@ -23,7 +23,7 @@ use dns_ctl::{
     table::{
         self, Content, Row, Table,
         render::Wanted,
-        writer::{Denial, NameMap, change},
+        writer::{Denial, Lease, NameMap, change},
     },
 };
 use hickory_proto::rr::RecordType;
@@ -242,7 +242,8 @@ fn no_answer_is_torn_or_older_than_its_question() -> Result<()> {
     let zones = table::zones(&["cluster.local".parse()?], false);
     let zones = zones.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     maps.configure(fixture::config(), &zones)?;
-    let mut map = NameMap::new(maps.names, maps.state, fixture::keys());
+    let mut map = NameMap::open(maps.names, maps.state, fixture::keys(), 0)?;
+    map.renew(Lease::ENDLESS)?;
     let tracks: Vec<Track> = std::iter::repeat_with(Track::default)
         .take(STEADY + FLICKERING)
         .collect();

@@ -5,7 +5,7 @@ use std::{process::Output, thread};
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::Map;
 use dns_common::maps::{Attachment, map_name};
-use dns_ctl::attach::{kernel::AttachedMap, pins, rung::Rung};
+use dns_ctl::attach::{maps::AttachedMap, pins, rung::Rung};
 use kxdns_tests::node::{Node, PATIENCE, dns_ctl, manifests, plan, services};
 use serde_json::Value;
 use testbed::{Scratch, Signal};
@@ -213,8 +213,9 @@ fn every_program_in_use_is_run_and_tc_if_there_is_none() -> Result<()> {
     let other = Attachment {
         name: [0; 16],
         rung: Rung::XdpNative as u32,
+        flags: 0,
     };
-    attached.insert(u32::MAX, bytemuck::cast::<_, [u32; 5]>(other), 0)?;
+    attached.insert(u32::MAX, bytemuck::cast::<_, [u32; 6]>(other), 0)?;
     let (json, code) = trace_json(&node, &[NGINX])?;
     let runs = json["runs"].as_array().context("`runs` is an array")?;
     let programs: Vec<_> = runs.iter().map(|run| &run["program"]).collect();

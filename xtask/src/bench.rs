@@ -11,21 +11,21 @@ use crate::{
 
 /// The package and binary of the benches.
 const PACKAGE: &str = "kxdns-bench";
-/// The bench that runs dns-ctl, and its peer.
-const SERVER: &str = "server";
+/// The benches that run dns-ctl, and what they need.
+const WITH_DNS_CTL: [(&str, Purpose); 2] = [
+    ("server", Purpose::BenchServer),
+    ("neighbours", Purpose::BenchNeighbours),
+];
 
 /// Builds the release binaries, and runs the bench with these arguments.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     testbed::require_root()?;
-    let runs_server = arguments.first().is_some_and(|bench| bench == SERVER);
-    let purpose = if runs_server {
-        Purpose::BenchServer
-    } else {
-        Purpose::Build
-    };
+    let named = |(name, _): &&(&str, Purpose)| arguments.first().is_some_and(|bench| bench == name);
+    let with_dns_ctl = WITH_DNS_CTL.iter().find(named);
+    let purpose = with_dns_ctl.map_or(Purpose::Build, |(_, purpose)| *purpose);
     prerequisites::ensure(workspace, purpose)?;
     let mut build = vec!["build", "--release", "--package", PACKAGE];
-    if runs_server {
+    if with_dns_ctl.is_some() {
         build.extend(["--package", "dns-ctl"]);
     }
     workspace::run(&mut workspace.cargo(&build))?;

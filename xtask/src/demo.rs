@@ -3,6 +3,7 @@
 mod answer;
 mod cluster;
 mod counters;
+mod crash;
 mod queries;
 mod report;
 
@@ -43,8 +44,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     workspace::run(&mut workspace.cargo(&build))?;
     interrupt::check()?;
 
-    let cluster = Cluster::start(workspace)?;
-    let shown = show(&cluster);
+    let mut cluster = Cluster::start(workspace)?;
+    let shown = show(&mut cluster);
     // Whatever went wrong, dns-ctl's own words may tell why; not those to a person who pressed Ctrl-C.
     if !matches!(&shown, Ok(faults) if faults.is_empty()) && !interrupt::is_there() {
         report::show_log(&cluster.log());
@@ -52,6 +53,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let stopped = cluster.stop();
     let faults = shown?;
 
+    if let Ok(removed) = &stopped {
+        terminal::headline("dns-ctl uninstall");
+        println!("{}", removed.trim_end());
+    }
     terminal::headline("result");
     for fault in &faults {
         println!("{} {fault}", terminal::red("not as expected:"));
@@ -67,7 +72,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Asks all queries and prints what came of them; gives the expectations that failed.
-fn show(cluster: &Cluster) -> Result<Vec<String>> {
+fn show(cluster: &mut Cluster) -> Result<Vec<String>> {
     terminal::headline("queries");
     let mut rows = Vec::new();
     for query in queries::ALL {
@@ -92,6 +97,10 @@ fn show(cluster: &Cluster) -> Result<Vec<String>> {
     terminal::headline("counters");
     report::show_counters(&cluster.status()?, &cluster.counters()?);
 
+    terminal::headline("dns-ctl is killed, and started again");
+    let crash = crash::survive(cluster)?;
+    println!("{crash}");
+
     rows.push(late_row);
     let mut faults: Vec<_> = rows.into_iter().filter_map(|row| row.fault).collect();
     if late.is_none() {
@@ -99,6 +108,9 @@ fn show(cluster: &Cluster) -> Result<Vec<String>> {
             "`{}` did not resolve within {LATE_LIMIT:?} of being added",
             queries::LATE_NAME
         ));
+    }
+    if crash.has_losses() {
+        faults.push("a query was lost while dns-ctl was dead or starting".to_owned());
     }
     Ok(faults)
 }

@@ -52,7 +52,8 @@ enum Task {
     },
     /// Measure what kxdns costs on this machine (needs root)
     ///
-    /// `cargo xtask bench program` measures the kernel programs, `cargo xtask bench server` the server beside CoreDNS;
+    /// `cargo xtask bench program` measures the kernel programs, `cargo xtask bench server` the server beside CoreDNS,
+    /// `cargo xtask bench neighbours` what the programs cost other traffic;
     /// their options tells `cargo xtask bench -- --help`. How to read the numbers is in docs/benchmarks.md.
     Bench {
         /// The bench and its options

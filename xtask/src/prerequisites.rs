@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Test,
     /// The bench of the server beside CoreDNS.
     BenchServer,
+    /// The bench of other traffic.
+    BenchNeighbours,
 }
 
 /// One thing a task needs.
@@ -63,6 +65,7 @@ const GETENT: Requirement = program("getent", "libc-bin", "resolves names as app
 const ETHTOOL: Requirement = program("ethtool", "ethtool", "turns offloads on and off");
 const TCPDUMP: Requirement = program("tcpdump", "tcpdump", "checks checksums on the wire");
 const DNSPERF: Requirement = program("dnsperf", "dnsperf", "asks many times at once");
+const IPERF3: Requirement = program("iperf3", "iperf3", "sends as much over TCP as can be");
 const KXDPGUN: Requirement = program("kxdpgun", "knot-dnsutils", "asks at the full speed of XDP");
 const BPFTOOL: Requirement = program("bpftool", "bpftool", "shows what is attached");
 const NPM: Requirement = program("npm", "npm", "fetches CoreDNS, the peer");
@@ -86,6 +89,7 @@ impl Purpose {
                 KXDPGUN, BPFTOOL,
             ],
             Self::BenchServer => &[BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DNSPERF],
+            Self::BenchNeighbours => &[BPF_LINKER, RUST_SRC, IP, NSENTER, IPERF3],
         }
     }
 }

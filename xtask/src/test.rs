@@ -6,7 +6,7 @@ use crate::{
     prerequisites::{self, Purpose},
     steps::Steps,
     tally::Tally,
-    workspace::Workspace,
+    workspace::{self, Workspace},
 };
 
 /// Test runs that anyone can do: headline, and arguments of `cargo test`.
@@ -26,6 +26,13 @@ const HOST: [(&str, &str); 3] = [
 const ROOT: [(&str, &str); 2] = [
     ("testbed", "--package testbed --features root --test root"),
     ("kernel and network", "--package kxdns-tests"),
+];
+
+/// The builds of dns-ctl that tests of upgrades start: program, and the feature that it needs. Built beforehand,
+/// they do not take the time of a test.
+const BUILDS: [(&str, &str); 2] = [
+    ("dns-ctl-other", "other-build"),
+    ("dns-ctl-next", "next-abi"),
 ];
 
 /// Runs them all, or those that do not need root.
@@ -54,6 +61,22 @@ pub(crate) fn run(workspace: &Workspace, host_only: bool) -> Result<()> {
     });
     for (name, arguments) in HOST {
         test(&mut steps, name, arguments);
+    }
+    if root && !host_only {
+        steps.take("builds for tests of upgrades", |_| {
+            BUILDS.into_iter().try_for_each(|(program, feature)| {
+                let arguments = [
+                    "build",
+                    "--package",
+                    "dns-ctl",
+                    "--bin",
+                    program,
+                    "--features",
+                    feature,
+                ];
+                workspace::run(&mut workspace.cargo(&arguments))
+            })
+        });
     }
     for (name, arguments) in ROOT {
         if host_only {

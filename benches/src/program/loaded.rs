@@ -8,10 +8,7 @@ use aya::{
 };
 use bench_ebpf::{EMPTY, FEED, PACKETS, Programs, REFLECT, SLOTS, Slot, TC_SUBJECT, XDP_SUBJECT};
 use dns_common::{Hook, Outcome};
-use dns_ctl::attach::{
-    counters::Outcomes,
-    kernel::{Kernel, KernelMaps},
-};
+use dns_ctl::attach::{counters::Outcomes, kernel::Kernel, maps::KernelMaps};
 
 use super::{kinds::Subject, names::Sort, population::fill};
 

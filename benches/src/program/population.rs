@@ -8,7 +8,7 @@ use dns_common::{
     state::State,
     zones::Zones,
 };
-use dns_ctl::{attach::kernel::KernelMaps, table, zone::name::Domain};
+use dns_ctl::{attach::maps::KernelMaps, table, zone::name::Domain};
 use packets::fixture;
 
 use super::names::{self, DOMAIN, Sort};

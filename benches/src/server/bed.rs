@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use api_stub::{ApiStub, CONTEXT, peer};
 use hickory_proto::rr::RecordType;
 use testbed::{Child, Namespace, Scratch, Upstream, interrupt, remove_settings};
 
 use super::population::{self, Population};
+use crate::dns_ctl;
 
 /// Where dns-ctl answers.
 const DNS_CTL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 53);
@@ -63,19 +64,9 @@ pub(super) struct Programs {
 
 impl Programs {
     /// The programs: a given dns-ctl, or else the one built beside this program; CoreDNS as the tests have it.
-    pub(super) fn find(dns_ctl: Option<&Path>) -> Result<Self> {
-        let beside = || -> Result<PathBuf> {
-            let this = std::env::current_exe().context("can't tell where this program is")?;
-            Ok(this.with_file_name("dns-ctl"))
-        };
-        let dns_ctl = dns_ctl.map_or_else(beside, |given| Ok(given.to_owned()))?;
-        ensure!(
-            dns_ctl.is_file(),
-            "{} is not there: build it with `cargo build --release --package dns-ctl`, or name one with --dns-ctl",
-            dns_ctl.display()
-        );
+    pub(super) fn find(given: Option<&Path>) -> Result<Self> {
         Ok(Self {
-            dns_ctl,
+            dns_ctl: dns_ctl::find(given)?,
             coredns: peer::coredns()?,
         })
     }

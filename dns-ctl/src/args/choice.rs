@@ -30,7 +30,7 @@ pub enum KernelNegative {
     /// In mode serve; in mode accelerate the existing DNS may know more.
     #[default]
     Auto,
-    /// It does; in mode accelerate this needs --endpoints all, so that all names are known that CoreDNS has.
+    /// It does; in mode accelerate this needs --endpoints all and no flag that leaves out names that CoreDNS has.
     On,
     /// It leaves that to userspace.
     Off,
@@ -44,6 +44,26 @@ pub enum Endpoints {
     Headless,
     /// Those of all Services; watches all EndpointSlices.
     All,
+}
+
+/// What becomes of programs and maps when `run` stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnExit {
+    /// They stay, and answer until the lease ends; the next dns-ctl takes them over.
+    #[default]
+    Keep,
+    /// They go.
+    Remove,
+}
+
+/// Where among the tcx programs of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TcxOrder {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    #[default]
+    Last,
 }
 
 /// How log lines look.

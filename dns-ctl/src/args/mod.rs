@@ -8,17 +8,19 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use hickory_proto::rr::{Name, RecordType};
 
-pub use choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, Output, Pods};
+pub use choice::{
+    Endpoints, KernelNegative, LogFormat, LogLevel, Mode, OnExit, Output, Pods, TcxOrder,
+};
 pub use run::RunArgs;
 
-use crate::zone::name::Domain;
+use crate::{version::VERSION, zone::name::Domain};
 
 /// Kubernetes cluster DNS answered inside the kernel.
 ///
 /// dns-ctl watches the Kubernetes API and writes Service names and answers into BPF maps, from which the
 /// kernel answers pods' queries; a DNS server in this process answers the rest.
 #[derive(Debug, Parser)]
-#[command(name = "dns-ctl", version, arg_required_else_help = true)]
+#[command(name = "dns-ctl", version = VERSION, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -30,6 +32,10 @@ pub struct Cli {
 pub enum Command {
     /// Answer DNS until told to stop (SIGTERM or SIGINT).
     Run(Box<RunArgs>),
+    /// See whether `run` would work here with the same flags, and say what stands in the way; exit 1 if anything does.
+    ///
+    /// Nothing is changed: programs are loaded into the kernel and dropped again, addresses are bound and let go.
+    Check(Box<CheckArgs>),
     /// Show what the kernel holds for a name; exit 1 if nothing.
     Lookup(LookupArgs),
     /// Translate another DNS server's configuration into flags and a ConfigMap.
@@ -41,6 +47,20 @@ pub enum Command {
     Trace(TraceArgs),
     /// Show interfaces, the hook in use, the names held, and what became of packets.
     Status(StatusArgs),
+    /// Remove from this node what a dns-ctl has left there: programs, filters, maps. Others' are left alone.
+    Uninstall(UninstallArgs),
+}
+
+/// Flags of `check`: those of `run`, and how to show the result.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// What `run` would be given.
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// How to show it.
+    #[arg(long, env = "KXDNS_OUTPUT", value_enum, default_value_t)]
+    pub output: Output,
 }
 
 /// Arguments of `import`.
@@ -123,6 +143,18 @@ pub struct StatusArgs {
     pub view: ViewArgs,
 }
 
+/// Flags of `uninstall`.
+#[derive(Args, Debug)]
+pub struct UninstallArgs {
+    /// Also remove the snapshot in this folder, and the folder if nothing else is in it.
+    #[arg(long, env = "KXDNS_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Where and how to look.
+    #[command(flatten)]
+    pub view: ViewArgs,
+}
+
 /// Flags of the commands that look at a running instance.
 #[derive(Args, Debug)]
 pub struct ViewArgs {
@@ -195,6 +227,21 @@ mod tests {
                 Some(env.as_str())
             );
         }
+    }
+
+    #[test]
+    fn check_takes_the_flags_of_run_and_how_to_show_the_result() {
+        let cli = Cli::command();
+        let flags = |name| -> Vec<_> {
+            let arguments = cli.find_subcommand(name).unwrap().get_arguments();
+            arguments
+                .filter_map(|argument| Some((argument.get_long()?, argument.get_env()?)))
+                .collect()
+        };
+        let (run, mut check) = (flags("run"), flags("check"));
+        let output = check.pop();
+        assert_eq!(output.map(|(name, _)| name), Some("output"));
+        assert_eq!(check, run);
     }
 
     #[test]

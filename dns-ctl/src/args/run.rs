@@ -7,7 +7,7 @@ use dns_common::maps::DEFAULT_MAX_NAMES;
 
 use super::{
     DEFAULT_BPFFS,
-    choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, Pods},
+    choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, OnExit, Pods, TcxOrder},
 };
 use crate::{
     attach::{rung::HookChoice, select::InterfacePattern},
@@ -45,11 +45,15 @@ pub struct RunArgs {
     )]
     pub context: Option<String>,
 
-    /// Take Services and Namespaces from a manifest, or a folder of them, instead of an API server.
+    /// Take objects from a manifest, or a folder of them, instead of an API server.
     ///
     /// Changes of the files take effect at once.
     #[arg(long, help_heading = OBJECTS, env = "KXDNS_MANIFESTS", value_name = "PATH")]
     pub manifests: Option<PathBuf>,
+
+    /// Keep what is known of the cluster in this folder, and serve that when the API server can't be reached at start.
+    #[arg(long, help_heading = OBJECTS, env = "KXDNS_STATE_DIR", value_name = "DIR", conflicts_with = "manifests")]
+    pub state_dir: Option<PathBuf>,
 
     /// serve: this is the cluster's DNS; accelerate: what the kernel does not answer goes on to the existing DNS.
     #[arg(long, help_heading = SERVER, env = "KXDNS_MODE", value_enum, default_value_t)]
@@ -67,9 +71,18 @@ pub struct RunArgs {
     #[arg(long, help_heading = SERVER, env = "KXDNS_PROBE", value_name = "NAME", value_delimiter = ',')]
     pub probe: Vec<Domain>,
 
-    /// Serve /metrics, /healthz and /readyz over HTTP at this address [default: not at all].
+    /// Serve /metrics, /healthz, /readyz and /probe over HTTP at this address [default: not at all].
     #[arg(long, help_heading = SERVER, env = "KXDNS_METRICS_LISTEN", value_name = "ADDR:PORT")]
     pub metrics_listen: Option<SocketAddr>,
+
+    /// Once told to stop, go on serving for this long while /readyz says no, so that clients are sent elsewhere
+    /// [default: 5 in serve mode with --metrics-listen, else 0].
+    #[arg(long, help_heading = SERVER, env = "KXDNS_LAMEDUCK", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=300))]
+    pub lameduck: Option<u32>,
+
+    /// Then let queries under way take this long at most.
+    #[arg(long, help_heading = SERVER, env = "KXDNS_GRACE", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub grace: u32,
 
     /// Serve this cluster domain; can be given several times.
     #[arg(long, help_heading = NAMES,
@@ -178,7 +191,9 @@ pub struct RunArgs {
     #[arg(long, help_heading = UPSTREAMS, env = "KXDNS_UPSTREAM_CONCURRENCY", value_name = "QUERIES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub upstream_concurrency: u32,
 
-    /// An address at which clients reach DNS; the kernel answers only what is sent to these, on port 53.
+    /// An address at which clients reach DNS, on port 53.
+    ///
+    /// The kernel answers what is sent to these, to addresses of --listen, and to what --answer-endpoints adds.
     ///
     /// [default: the ClusterIPs of the Service labelled k8s-app=kube-dns in kube-system]
     #[arg(long, help_heading = KERNEL,
@@ -188,17 +203,38 @@ pub struct RunArgs {
     )]
     pub service_ip: Vec<IpAddr>,
 
-    /// Answer queries that come in by this interface: a name, or a pattern such as 'veth*'.
+    /// Also answer what is sent to the endpoints of the DNS Service: a container network that balances load at
+    /// the socket, as Cilium does, has pods' packets carry those addresses.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_ANSWER_ENDPOINTS", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub answer_endpoints: bool,
+
+    /// Answer queries that come in by this interface: a name, a pattern such as 'veth*', or auto.
+    ///
+    /// auto: those that lead into another network namespace, as pods' interfaces do. Interfaces that come
+    /// later count, too.
     #[arg(long, help_heading = KERNEL,
         env = "KXDNS_INTERFACE",
         value_name = "NAME-OR-GLOB",
+        default_value = "auto",
         value_delimiter = ','
     )]
     pub interface: Vec<InterfacePattern>,
 
+    /// Leave this interface alone, whatever --interface says: a name, or a pattern.
+    #[arg(long, help_heading = KERNEL,
+        env = "KXDNS_EXCLUDE_INTERFACE",
+        value_name = "NAME-OR-GLOB",
+        value_delimiter = ','
+    )]
+    pub exclude_interface: Vec<InterfacePattern>,
+
     /// Where on the interfaces to answer.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_HOOK", value_enum, default_value_t)]
     pub hook: HookChoice,
+
+    /// Where among the tcx programs of an interface: last, so that the network plugin's see each packet first; or first.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_TCX_ORDER", value_enum, default_value_t)]
+    pub tcx_order: TcxOrder,
 
     /// Have the kernel say that a name or a record of the cluster domains does not exist.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_KERNEL_NEGATIVE", value_enum, default_value_t)]
@@ -208,7 +244,20 @@ pub struct RunArgs {
     #[arg(long, help_heading = KERNEL, env = "KXDNS_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub max_names: u32,
 
-    /// A folder on a BPF file system, where the maps can be found while this runs.
+    /// Let the kernel answer for this long without a dns-ctl that runs (names are denied for a minute only); then all
+    /// queries are passed on.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_LEASE", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    pub lease: u32,
+
+    /// What becomes of the kernel's part when this stops.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_ON_EXIT", value_enum, default_value_t)]
+    pub on_exit: OnExit,
+
+    /// If another dns-ctl runs here, have it stop, and take its place.
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_TAKEOVER", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub takeover: bool,
+
+    /// A folder on a BPF file system for the maps and programs, which outlive this process.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_BPFFS", value_name = "DIR", default_value = DEFAULT_BPFFS)]
     pub bpffs: PathBuf,
 

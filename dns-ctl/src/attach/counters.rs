@@ -5,7 +5,10 @@ use std::borrow::Borrow;
 use aya::maps::MapData;
 use dns_common::{Hit, Hook, Miss, Outcome, maps::Counters, maps::map_name, outcome::OUTCOMES};
 
-use super::kernel::{KernelError, OutcomeMap, access};
+use super::{
+    kernel::KernelError,
+    maps::{OutcomeMap, access},
+};
 
 /// Packets by hook and outcome since the maps were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

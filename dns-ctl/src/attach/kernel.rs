@@ -1,19 +1,16 @@
 //! The kernel object: loaded into the kernel, its maps typed and filled with the configuration.
 
-use std::{io, net::IpAddr};
+use std::{io, path::Path};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+    maps::{Map, MapError},
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use caps::{CapSet, Capability};
-use dns_common::{
-    entry::Entry,
-    maps::{Attachment, Config, Counters, ServiceKey, map_name},
-    state::State,
-    zones::Zones,
-};
+use dns_common::maps::map_name;
+
+use super::maps::KernelMaps;
 
 /// The object that `dns-ebpf` was compiled to, embedded when this crate was built.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_EBPF_OBJECT"));
@@ -26,21 +23,6 @@ pub const TC_PROGRAM: &str = "kxdns_tc";
 /// How often the programs' log is read.
 #[cfg(feature = "kernel-log")]
 const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// The map `CONFIG`; values are words, for which aya needs no unsafe promise, here and below.
-pub type ConfigMap<T> = Array<T, [u64; size_of::<Config>() / 8]>;
-/// The map `STATE`.
-pub type StateMap<T> = Array<T, [u64; size_of::<State>() / 8]>;
-/// The map `ZONES`.
-pub type ZonesMap<T> = Array<T, [u64; size_of::<Zones>() / 8]>;
-/// The map `SERVICES`.
-pub type ServiceMap<T> = HashMap<T, [u32; size_of::<ServiceKey>() / 4], u8>;
-/// The map `NAMES`.
-pub type NamesMap<T> = HashMap<T, u64, [u64; size_of::<Entry>() / 8]>;
-/// The map `OUTCOMES`.
-pub type OutcomeMap<T> = PerCpuArray<T, Counters>;
-/// The map `ATTACHED`.
-pub type AttachedMap<T> = HashMap<T, u32, [u32; size_of::<Attachment>() / 4]>;
 
 /// Why the kernel programs can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +50,9 @@ pub enum KernelError {
     /// A map or program is missing or of another kind: object and controller don't belong together.
     #[error("the kernel object has no fitting `{0}`; build dns-ctl anew")]
     Misfit(&'static str),
+    /// The kernel does not tell the time that the programs go by.
+    #[error("the kernel does not tell its time, without which its answers are not granted: {0}")]
+    Clock(String),
     /// A map can't be read or written.
     #[error("can't use the map `{name}`: {source}")]
     Access {
@@ -83,38 +68,31 @@ pub struct Kernel {
     ebpf: Ebpf,
 }
 
-/// The maps that the programs share with userspace.
-pub struct KernelMaps {
-    /// The configuration.
-    pub config: ConfigMap<MapData>,
-    /// What may be denied.
-    pub state: StateMap<MapData>,
-    /// The zones in which names are denied.
-    pub zones: ZonesMap<MapData>,
-    /// The addresses at which clients reach DNS.
-    pub services: ServiceMap<MapData>,
-    /// The names.
-    pub names: NamesMap<MapData>,
-    /// What became of packets.
-    pub outcomes: OutcomeMap<MapData>,
-    /// Where programs are attached.
-    pub attached: AttachedMap<MapData>,
-}
-
 impl Kernel {
-    /// Loads the object with room for `max_names` names.
+    /// Loads the object with maps of its own, with room for `max_names` names.
     pub fn load(object: &[u8], max_names: u32) -> Result<Self, KernelError> {
-        if object.is_empty() {
-            return Err(KernelError::NoObject);
+        Self::load_with(object, max_names, None)
+    }
+
+    /// Loads the object with the maps that are pinned in `folder`, where those that are missing are made.
+    pub fn load_pinned(object: &[u8], max_names: u32, folder: &Path) -> Result<Self, KernelError> {
+        Self::load_with(object, max_names, Some(folder))
+    }
+
+    fn load_with(
+        object: &[u8],
+        max_names: u32,
+        folder: Option<&Path>,
+    ) -> Result<Self, KernelError> {
+        check_loadable(object)?;
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(map_name::NAMES, max_names);
+        if let Some(folder) = folder {
+            for name in map_name::ALL {
+                loader.map_pin_path(name, folder.join(name));
+            }
         }
-        let missing = missing_capabilities(has_capability);
-        if !missing.is_empty() {
-            return Err(KernelError::Capabilities(missing));
-        }
-        let ebpf = EbpfLoader::new()
-            .map_max_entries(map_name::NAMES, max_names)
-            .load(object)
-            .map_err(|error| load_error(&error))?;
+        let ebpf = loader.load(object).map_err(|error| load_error(&error))?;
         let mut kernel = Self { ebpf };
         kernel
             .xdp()?
@@ -122,13 +100,6 @@ impl Kernel {
             .map_err(|error| program_error(&error))?;
         kernel.tc()?.load().map_err(|error| program_error(&error))?;
         Ok(kernel)
-    }
-
-    /// The maps of the contract with their names, for as long as they are not taken.
-    pub fn maps(&self) -> impl Iterator<Item = (&'static str, &Map)> {
-        map_name::ALL
-            .into_iter()
-            .filter_map(|name| self.ebpf.map(name).map(|map| (name, map)))
     }
 
     /// The maps, to be read and written; the programs keep theirs.
@@ -175,32 +146,21 @@ impl Kernel {
     }
 }
 
-impl KernelMaps {
-    /// Writes the zones and the configuration; from then on packets are looked at.
-    pub fn configure(&mut self, config: Config, zones: &Zones) -> Result<(), KernelError> {
-        let zones: [u64; size_of::<Zones>() / 8] = bytemuck::cast(*zones);
-        self.zones
-            .set(0, zones, 0)
-            .map_err(access(map_name::ZONES))?;
-        let config: [u64; size_of::<Config>() / 8] = bytemuck::cast(config);
-        self.config
-            .set(0, config, 0)
-            .map_err(access(map_name::CONFIG))
+/// Checks what would make each attempt to load the object fail.
+pub(super) fn check_loadable(object: &[u8]) -> Result<(), KernelError> {
+    if object.is_empty() {
+        return Err(KernelError::NoObject);
     }
-}
-
-/// The key of an address and port in the map `SERVICES`.
-#[must_use]
-pub fn service_key(address: IpAddr, port: u16) -> ServiceKey {
-    let port = port.to_be_bytes();
-    match address {
-        IpAddr::V4(address) => ServiceKey::ipv4(address.octets(), port),
-        IpAddr::V6(address) => ServiceKey::ipv6(address.octets(), port),
+    let missing = missing_capabilities(has_capability);
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(KernelError::Capabilities(missing))
     }
 }
 
 /// The capabilities that loading and attaching need and that `has` denies.
-fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<&'static str> {
+pub(crate) fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<&'static str> {
     // CAP_SYS_ADMIN stands for the two that were split from it in Linux 5.8.
     let admin = has(Capability::CAP_SYS_ADMIN);
     let needed = [
@@ -216,16 +176,8 @@ fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<&'static str> {
 }
 
 /// Whether this process has the capability; if that can't be told, the kernel will tell.
-fn has_capability(capability: Capability) -> bool {
+pub(crate) fn has_capability(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(true)
-}
-
-/// Wraps a map's error with the map's name.
-pub(crate) fn access(name: &'static str) -> impl FnOnce(MapError) -> KernelError {
-    move |source| KernelError::Access {
-        name,
-        source: Box::new(source),
-    }
 }
 
 fn take<M: TryFrom<Map, Error = MapError>>(
@@ -236,7 +188,7 @@ fn take<M: TryFrom<Map, Error = MapError>>(
     M::try_from(map).map_err(|_| KernelError::Misfit(name))
 }
 
-fn load_error(error: &EbpfError) -> KernelError {
+pub(super) fn load_error(error: &EbpfError) -> KernelError {
     match error {
         EbpfError::MapError(MapError::CreateError { io_error, .. }) if is_denied(io_error) => {
             KernelError::Forbidden
@@ -246,7 +198,7 @@ fn load_error(error: &EbpfError) -> KernelError {
     }
 }
 
-fn program_error(error: &ProgramError) -> KernelError {
+pub(super) fn program_error(error: &ProgramError) -> KernelError {
     match error {
         ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(EPERM) => {
             KernelError::Forbidden

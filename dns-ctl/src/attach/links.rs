@@ -7,7 +7,7 @@ use rtnetlink::packet_route::{
         InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
         XdpAttached,
     },
-    tc::{TcAttribute, TcHandle},
+    tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 
 /// A network interface.
@@ -23,6 +23,10 @@ pub struct Link {
     pub has_xdp: bool,
     /// Whether its frames begin with an Ethernet header.
     pub is_ethernet: bool,
+    /// Whether what it is paired with is in another network namespace, as the other end of a pod's pair is.
+    pub leads_elsewhere: bool,
+    /// Largest packet in octets, if the kernel tells.
+    pub mtu: Option<u32>,
 }
 
 /// What an interface is made of.
@@ -30,10 +34,21 @@ pub struct Link {
 pub enum LinkKind {
     /// One end of a pair, the other most likely in a pod.
     Veth,
+    /// The same, of the kind that is made for BPF programs (Linux 6.7).
+    Netkit,
     /// Other software: bridge, dummy, tunnel, loopback.
     Virtual,
     /// A device with a driver of its own.
     Device,
+}
+
+/// A BPF filter of the clsact qdisc, on ingress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Its priority, by which filters are ordered.
+    pub priority: u16,
+    /// Its number among those of one priority.
+    pub handle: u32,
 }
 
 /// A netlink socket in the namespace that this process is in.
@@ -64,10 +79,28 @@ impl Netlink {
         Ok(messages.into_iter().filter_map(read_link).collect())
     }
 
-    /// Removes the clsact qdisc of an interface if no filter is left in it.
+    /// The BPF filters on ingress of an interface whose program has this name, in the order in which they run.
+    ///
+    /// An interface that has gone, or has no qdisc for filters, has none.
+    pub async fn filters(&self, index: u32, program: &str) -> anyhow::Result<Vec<Filter>> {
+        let index = i32::try_from(index).context("an interface index beyond 2^31")?;
+        let request = self.handle.traffic_filter(index).get().ingress();
+        let messages: Result<Vec<TcMessage>, _> = request.execute().try_collect().await;
+        match messages {
+            Err(error) if is_gone(&error) => Ok(Vec::new()),
+            Err(error) => Err(error).context("can't list the filters of an interface"),
+            Ok(messages) => Ok(messages
+                .iter()
+                .filter(|message| has_program(message, program))
+                .map(read_filter)
+                .collect()),
+        }
+    }
+
+    /// Removes the clsact qdisc of an interface if no filter is left in it; gives whether it did.
     ///
     /// A qdisc that is gone already, with its interface or without, is no error.
-    pub async fn remove_empty_clsact(&self, index: u32) -> anyhow::Result<()> {
+    pub async fn remove_empty_clsact(&self, index: u32) -> anyhow::Result<bool> {
         let index = i32::try_from(index).context("an interface index beyond 2^31")?;
         for ingress in [true, false] {
             let filters = self.handle.traffic_filter(index).get();
@@ -79,7 +112,7 @@ impl Netlink {
             let filters: Result<Vec<_>, _> = filters.execute().try_collect().await;
             // What can't be listed may be somebody's: then the qdisc stays.
             if !filters.is_ok_and(|filters| filters.is_empty()) {
-                return Ok(());
+                return Ok(false);
             }
         }
         let mut request = self.handle.qdisc().del(index);
@@ -90,8 +123,9 @@ impl Netlink {
             .attributes
             .push(TcAttribute::Kind("clsact".to_owned()));
         match request.execute().await {
-            Err(error) if !is_gone(&error) => Err(error).context("can't remove the clsact qdisc"),
-            _ => Ok(()),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error).context("can't remove the clsact qdisc"),
+            Ok(()) => Ok(true),
         }
     }
 }
@@ -106,9 +140,32 @@ fn is_gone(error: &rtnetlink::Error) -> bool {
     [Errno::ENODEV, Errno::ENOENT, Errno::EINVAL].contains(&Errno::from_raw(errno))
 }
 
-fn read_link(message: LinkMessage) -> Option<Link> {
+/// Whether the filter runs a program of this name: dns-ctl gives its filters the name of their program.
+fn has_program(message: &TcMessage, program: &str) -> bool {
+    message.attributes.iter().any(|attribute| {
+        let TcAttribute::Options(options) = attribute else {
+            return false;
+        };
+        options.iter().any(|option| {
+            matches!(option, TcOption::Bpf(TcFilterBpfOption::ProgName(name)) if name == program)
+        })
+    })
+}
+
+fn read_filter(message: &TcMessage) -> Filter {
+    let [_, _, low, high] = message.header.info.to_le_bytes();
+    Filter {
+        priority: u16::from_le_bytes([low, high]),
+        handle: message.header.handle.into(),
+    }
+}
+
+/// The interface that a message of the kernel is about.
+pub(super) fn read_link(message: LinkMessage) -> Option<Link> {
     let mut name = None;
     let mut has_xdp = false;
+    let mut leads_elsewhere = false;
+    let mut mtu = None;
     let mut kind = if message.header.flags.contains(LinkFlags::Loopback) {
         LinkKind::Virtual
     } else {
@@ -125,11 +182,14 @@ fn read_link(message: LinkMessage) -> Option<Link> {
                 for info in info {
                     match info {
                         LinkInfo::Kind(InfoKind::Veth) => kind = LinkKind::Veth,
+                        LinkInfo::Kind(InfoKind::Netkit) => kind = LinkKind::Netkit,
                         LinkInfo::Kind(_) => kind = LinkKind::Virtual,
                         _ => {}
                     }
                 }
             }
+            LinkAttribute::Mtu(octets) => mtu = Some(octets),
+            LinkAttribute::LinkNetNsId(_) => leads_elsewhere = true,
             LinkAttribute::Xdp(state) => {
                 has_xdp = state.iter().any(|state| {
                     matches!(state, LinkXdp::Attached(attached) if *attached != XdpAttached::None)
@@ -144,5 +204,7 @@ fn read_link(message: LinkMessage) -> Option<Link> {
         kind,
         has_xdp,
         is_ethernet,
+        leads_elsewhere,
+        mtu,
     })
 }

@@ -6,20 +6,15 @@
 //! sending, and would spoil a complete one. The program asks the kernel for each packet unless it is told
 //! here that all its interfaces are such veths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use aya::maps::MapData;
-use dns_common::maps::{Config, map_name};
 use ethtool::{EthtoolAttr, EthtoolFeatureAttr, EthtoolHandle, EthtoolHeader, EthtoolMessage};
-use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
-use rtnetlink::{
-    MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
-};
+use futures::TryStreamExt as _;
 
 use super::{
-    kernel::{ConfigMap, access},
     links::{Link, LinkKind},
+    maps::SharedConfig,
 };
 
 /// The feature by which a device takes checksums of whatever protocol over, as ethtool calls it.
@@ -28,109 +23,81 @@ const GENERIC: &str = "tx-checksum-ip-generic";
 /// for both, so one of them is not enough.
 const BY_VERSION: [&str; 2] = ["tx-checksum-ipv4", "tx-checksum-ipv6"];
 
-/// Most changes that one look takes in.
-const EVENTS: usize = 1024;
-
-/// Keeps [`Config::offload`] true to the devices.
-pub struct OffloadWatch {
+/// Keeps [`dns_common::maps::Config::offload`] true to the devices that have a tc program.
+pub struct Offload {
     ethtool: EthtoolHandle,
-    changes: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
-    interfaces: BTreeSet<u32>,
-    only_veths: bool,
-    map: ConfigMap<MapData>,
-    config: Config,
+    config: SharedConfig,
+    /// The interfaces with a tc program, and whether the device of each is a veth that takes checksums over.
+    devices: BTreeMap<u32, bool>,
 }
 
-impl OffloadWatch {
-    /// A watch of these interfaces, all that have a tc program; `config` is what the map holds.
-    pub fn open<'l>(
-        links: impl IntoIterator<Item = &'l Link>,
-        map: ConfigMap<MapData>,
-        config: Config,
-    ) -> anyhow::Result<Self> {
+impl Offload {
+    /// No interface has a tc program yet.
+    pub fn open(config: SharedConfig) -> anyhow::Result<Self> {
         let (connection, ethtool, _) =
             ethtool::new_connection().context("can't open a generic netlink socket")?;
         tokio::spawn(connection);
-        let (connection, _, changes) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
-            .context("can't listen to changes of interfaces")?;
-        tokio::spawn(connection);
-        let mut interfaces = BTreeSet::new();
-        let mut only_veths = true;
-        for link in links {
-            interfaces.insert(link.index);
-            only_veths &= link.kind == LinkKind::Veth;
-        }
         Ok(Self {
             ethtool,
-            changes,
-            interfaces,
-            only_veths,
-            map,
             config,
+            devices: BTreeMap::new(),
         })
     }
 
-    /// Looks at the devices whenever one has changed, for as long as the kernel tells of changes.
-    pub async fn run(mut self) {
-        while self
-            .changes
-            .by_ref()
-            .ready_chunks(EVENTS)
-            .next()
-            .await
-            .is_some()
-        {
-            self.look().await;
+    /// These interfaces are to get a tc program, have one, or have changed: looks at their devices.
+    ///
+    /// Has to be called before the program is attached: it must not believe of a new device what holds for the
+    /// others. All that have a program at the beginning have to be among those of the first call.
+    pub async fn look(&mut self, links: &[&Link]) {
+        for link in links {
+            let offloads = link.kind == LinkKind::Veth
+                && self.offloads(link).await.unwrap_or_else(|error| {
+                    let interface = &link.name;
+                    tracing::debug!(
+                        interface,
+                        "checksums are settled packet by packet: {error:#}"
+                    );
+                    false
+                });
+            self.devices.insert(link.index, offloads);
         }
-        tracing::warn!(
-            "changes of interfaces are no longer told; checksums are settled packet by packet"
-        );
-        self.tell(false);
+        self.tell();
     }
 
-    /// Looks at the devices as they are now.
-    pub async fn look(&mut self) {
-        let offload = match self.offloading().await {
-            Ok(devices) => self.only_veths && all_offload(&devices, &self.interfaces),
-            Err(error) => {
-                tracing::debug!("checksums are settled packet by packet: {error:#}");
-                false
-            }
-        };
-        self.tell(offload);
+    /// Whether an interface has been looked at.
+    #[must_use]
+    pub fn knows(&self, index: u32) -> bool {
+        self.devices.contains_key(&index)
     }
 
-    /// Every interface, and whether its device takes checksums over.
-    async fn offloading(&mut self) -> anyhow::Result<BTreeMap<u32, bool>> {
-        let messages = self.ethtool.feature().get(None).execute().await;
-        let messages = messages.context("can't ask for the features of devices")?;
+    /// An interface has no tc program any more.
+    pub fn forget(&mut self, index: u32) {
+        if self.devices.remove(&index).is_some() {
+            self.tell();
+        }
+    }
+
+    async fn offloads(&mut self, link: &Link) -> anyhow::Result<bool> {
+        let messages = self.ethtool.feature().get(Some(&link.name)).execute().await;
+        let messages = messages.context("can't ask for the features of a device")?;
         let messages: Vec<_> = messages.try_collect().await?;
-        Ok(messages
-            .into_iter()
-            .filter_map(|message| read(&message.payload))
-            .collect())
+        let mut devices = messages.iter().filter_map(|message| read(&message.payload));
+        // By then the name may be another's.
+        Ok(devices.any(|(index, offloads)| index == link.index && offloads))
     }
 
-    fn tell(&mut self, offload: bool) {
-        if self.config.offload == u64::from(offload) {
-            return;
-        }
-        self.config.offload = offload.into();
-        let words: [u64; size_of::<Config>() / 8] = bytemuck::cast(self.config);
-        match self.map.set(0, words, 0).map_err(access(map_name::CONFIG)) {
-            Ok(()) => tracing::debug!(offload, "checksum offload of the devices with a tc program"),
-            Err(error) => tracing::error!("{error}"),
+    fn tell(&self) {
+        let offload = all_offload(&self.devices);
+        let told = self.config.change(|config| config.offload = offload.into());
+        if let Err(error) = told {
+            tracing::error!("{error}");
         }
     }
 }
 
-/// Whether every one of the interfaces that is still there takes checksums over, and there is one.
-fn all_offload(devices: &BTreeMap<u32, bool>, interfaces: &BTreeSet<u32>) -> bool {
-    let mut present = interfaces
-        .iter()
-        .filter_map(|index| devices.get(index))
-        .peekable();
-    present.peek().is_some() && present.all(|&offloads| offloads)
+/// Whether every device takes checksums over, and there is one.
+fn all_offload(devices: &BTreeMap<u32, bool>) -> bool {
+    !devices.is_empty() && devices.values().all(|&offloads| offloads)
 }
 
 /// The device that a message is about, and whether it takes checksums over.
@@ -197,22 +164,14 @@ mod tests {
 
     #[test]
     fn one_device_without_offload_decides_for_all() {
-        let devices = BTreeMap::from([(1, true), (2, true), (3, false)]);
-        for (interfaces, expected) in [
-            (&[1, 2][..], true),
-            (&[1, 2, 3], false),
-            (&[3], false),
-            // One that has gone has no say.
-            (&[1, 9], true),
-            (&[9], false),
+        for (devices, expected) in [
+            (&[(1, true), (2, true)][..], true),
+            (&[(1, true), (2, true), (3, false)], false),
+            (&[(3, false)], false),
             (&[], false),
         ] {
-            let interfaces = interfaces.iter().copied().collect();
-            assert_eq!(
-                all_offload(&devices, &interfaces),
-                expected,
-                "{interfaces:?}"
-            );
+            let of = devices.iter().copied().collect();
+            assert_eq!(all_offload(&of), expected, "{devices:?}");
         }
     }
 }

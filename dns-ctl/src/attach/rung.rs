@@ -58,6 +58,31 @@ impl Rung {
     }
 }
 
+impl Rung {
+    /// Whether this is one of XDP, which has room for one program.
+    #[must_use]
+    pub const fn is_xdp(self) -> bool {
+        matches!(self, Self::XdpNative | Self::XdpGeneric)
+    }
+
+    /// Whether this is one of tc.
+    #[must_use]
+    pub const fn is_tc(self) -> bool {
+        !self.is_xdp()
+    }
+
+    /// What a link on this rung is called.
+    #[must_use]
+    pub const fn link_name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx link",
+            Self::Tc => "tc filter",
+            Self::XdpNative => "xdp-native link",
+            Self::XdpGeneric => "xdp-generic link",
+        }
+    }
+}
+
 impl fmt::Display for Rung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -72,7 +97,9 @@ impl fmt::Display for Rung {
 pub fn ladder(choice: HookChoice, link: &Link) -> &'static [Rung] {
     match choice {
         HookChoice::Auto => match link.kind {
-            LinkKind::Veth | LinkKind::Virtual => &[Rung::Tcx, Rung::Tc, Rung::XdpGeneric],
+            LinkKind::Veth | LinkKind::Netkit | LinkKind::Virtual => {
+                &[Rung::Tcx, Rung::Tc, Rung::XdpGeneric]
+            }
             LinkKind::Device => &[Rung::XdpNative, Rung::XdpGeneric],
         },
         HookChoice::Tcx => &[Rung::Tcx],
@@ -94,6 +121,8 @@ mod tests {
             kind,
             has_xdp: false,
             is_ethernet: true,
+            leads_elsewhere: kind == LinkKind::Veth,
+            mtu: None,
         }
     }
 

@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::read_config;
 use crate::{
     args::{LookupArgs, Output},
-    attach::{kernel::NamesMap, pins},
+    attach::{folder::is_claimed, maps::NamesMap, pins},
     zone::name::{Domain, text},
 };
 
@@ -83,7 +83,7 @@ pub fn lookup(args: &LookupArgs) -> anyhow::Result<ExitCode> {
 
 fn find(bpffs: &Path, name: &Domain) -> anyhow::Result<Option<Held>> {
     let config = read_config(bpffs)?;
-    if !pins::is_claimed(bpffs) {
+    if !is_claimed(bpffs) {
         eprintln!("no dns-ctl is running here; these are the maps that one left behind");
     }
     let names = Map::from_map_data(pins::open(bpffs, map_name::NAMES)?)?;

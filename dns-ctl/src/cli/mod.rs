@@ -1,16 +1,18 @@
-//! The commands beside `run`: they look at a running instance, or translate for one.
+//! The commands beside `run`: they look at a running instance, prepare for one, or translate for one.
 
+pub mod check;
 pub mod import;
 pub mod lookup;
 pub mod status;
 pub mod trace;
+pub mod uninstall;
 
 use std::path::Path;
 
 use aya::maps::Map;
 use dns_common::maps::{ABI_VERSION, Config, map_name};
 
-use crate::attach::{kernel::ConfigMap, pins};
+use crate::attach::{maps::ConfigMap, pins};
 
 /// The configuration in the maps of the instance at `bpffs`, if this program can read its maps.
 fn read_config(bpffs: &Path) -> anyhow::Result<Config> {

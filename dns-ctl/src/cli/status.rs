@@ -1,6 +1,6 @@
 //! `dns-ctl status`: interfaces, hooks, names held, and what became of packets.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use aya::maps::Map;
@@ -17,10 +17,12 @@ use crate::{
     args::{Output, StatusArgs},
     attach::{
         counters::Outcomes,
-        kernel::{AttachedMap, NamesMap, OutcomeMap, StateMap},
+        folder::is_claimed,
+        maps::{AttachedMap, NamesMap, OutcomeMap, StateMap},
         pins,
         rung::Rung,
     },
+    control::kernel::left_until,
 };
 
 /// The state of an instance, as `--output json` shows it.
@@ -36,6 +38,8 @@ struct Status {
     capacity: u32,
     /// Whether names of the cluster domains that are not held are denied in the kernel.
     denies: bool,
+    /// For how many seconds the kernel goes on answering without an instance; 0: it answers nothing.
+    lease_seconds: f64,
     /// Packets answered, by kind.
     hits: BTreeMap<&'static str, u64>,
     /// Packets passed on, by reason.
@@ -80,11 +84,12 @@ fn read(bpffs: &Path) -> anyhow::Result<Status> {
     let state: State = bytemuck::cast(state);
     interfaces.sort_by_key(|interface| interface.ifindex);
     Ok(Status {
-        running: pins::is_claimed(bpffs),
+        running: is_claimed(bpffs),
         interfaces,
         entries: names.keys().flatten().count(),
         capacity,
         denies: state.epoch != 0,
+        lease_seconds: left_until(state.until)?.as_secs_f64(),
         hits: outcomes
             .hits()
             .map(|(hit, count)| (hit.label(), count))
@@ -150,7 +155,8 @@ fn text(status: &Status) -> String {
     // Writing to a `String` can't fail.
     let _infallible = write!(
         text,
-        "Names held: {} of {}; {}\n\n{interfaces}\n\n{outcomes}\n",
+        "Lease: {}\nNames held: {} of {}; {}\n\n{interfaces}\n\n{outcomes}\n",
+        lease(Duration::from_secs_f64(status.lease_seconds)),
         status.entries,
         status.capacity,
         if status.denies {
@@ -160,6 +166,20 @@ fn text(status: &Status) -> String {
         }
     );
     text
+}
+
+/// For how long the kernel goes on answering by itself.
+fn lease(left: Duration) -> String {
+    if left.is_zero() {
+        return "expired; all queries are passed on".to_owned();
+    }
+    // A part of a second is a time in which it answers.
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s left"),
+        (minutes, 0) => format!("{minutes} min left"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s left"),
+    }
 }
 
 fn table(header: &[&str]) -> Table {
@@ -183,6 +203,7 @@ mod tests {
             entries: 12,
             capacity: 131_072,
             denies: true,
+            lease_seconds: 594.5,
             hits: Hit::ALL.iter().map(|hit| (hit.label(), 5)).collect(),
             misses: Miss::ALL
                 .iter()
@@ -201,9 +222,24 @@ mod tests {
         assert_eq!(json["entries"], 12);
         assert_eq!(json["capacity"], 131_072);
         assert_eq!(json["denies"], true);
+        assert_eq!(json["lease_seconds"], 594.5);
         assert_eq!(json["hits"]["a"], 5);
         assert_eq!(json["misses"]["torn"], 1);
         assert_eq!(json["misses"]["outside_zones"], 0);
+    }
+
+    #[test]
+    fn the_lease_is_told_as_people_say_it() {
+        for (milliseconds, expected) in [
+            (0, "expired; all queries are passed on"),
+            (1, "1 s left"),
+            (59_000, "59 s left"),
+            (59_001, "1 min left"),
+            (594_500, "9 min 55 s left"),
+            (86_400_000, "1440 min left"),
+        ] {
+            assert_eq!(lease(Duration::from_millis(milliseconds)), expected);
+        }
     }
 
     #[test]
@@ -213,6 +249,7 @@ mod tests {
             text.contains("Names held: 12 of 131072; others of the cluster are denied"),
             "{text}"
         );
+        assert!(text.contains("Lease: 9 min 55 s left\n"), "{text}");
         assert!(text.contains("veth0"), "{text}");
         assert!(
             text.contains("miss torn") && text.contains(Miss::Torn.text()),

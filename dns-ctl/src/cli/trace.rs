@@ -31,7 +31,9 @@ use super::read_config;
 use crate::{
     args::TraceArgs,
     attach::{
-        kernel::{AttachedMap, OutcomeMap, ServiceMap, TC_PROGRAM, XDP_PROGRAM},
+        folder::is_claimed,
+        kernel::{TC_PROGRAM, XDP_PROGRAM},
+        maps::{AttachedMap, OutcomeMap, ServiceMap},
         pins,
         rung::Rung,
     },
@@ -75,7 +77,7 @@ pub fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
         let attached = attached.map(|rung| rung.name()).collect();
         runs.push(Run::new(program.name(), attached, &finding, &after)?);
     }
-    let report = Report::new(pins::is_claimed(bpffs), &question, to, message.len(), runs);
+    let report = Report::new(is_claimed(bpffs), &question, to, message.len(), runs);
     show::print(&report, args.view.output)?;
     Ok(if report.is_answered() {
         ExitCode::SUCCESS

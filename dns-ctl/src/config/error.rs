@@ -45,6 +45,11 @@ pub enum ConfigError {
         "with {0}, names are hidden that the cluster's existing DNS may know, and --kernel-negative on would deny them; change one of them"
     )]
     DeniesHidden(&'static str),
+    /// Endpoints of a Service that is not looked at.
+    #[error(
+        "--answer-endpoints is for the endpoints of the DNS Service in kube-system, which --namespace leaves out; add kube-system, or leave out one of them"
+    )]
+    EndpointsHidden,
     /// Flags of a server that does not run.
     #[error(
         "{0} is for the userspace server, which --mode accelerate does not run without --listen; leave it out, or give --listen"

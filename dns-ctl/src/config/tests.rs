@@ -41,6 +41,20 @@ fn the_kernel_denies_unless_another_dns_may_know_more() {
 }
 
 #[test]
+fn clients_are_given_time_to_go_where_somebody_sees_readiness_fall() {
+    for (arguments, seconds) in [
+        ("", 0),
+        ("--metrics-listen 127.0.0.1:9153", 5),
+        ("--metrics-listen 127.0.0.1:9153 --lameduck 2", 2),
+        ("--metrics-listen 127.0.0.1:9153 --mode accelerate", 0),
+    ] {
+        let lameduck = config(arguments).unwrap().stopping.lameduck;
+        assert_eq!(lameduck, Duration::from_secs(seconds), "{arguments}");
+    }
+    assert!(config("--answer-endpoints --namespace a,kube-system").is_ok());
+}
+
+#[test]
 fn the_defaults_watch_as_little_as_possible() {
     let config = config("").unwrap();
     assert_eq!(config.policy, Policy::default());
@@ -111,6 +125,10 @@ fn contradictions_are_named() {
         (
             "--mode accelerate --kernel-negative on --endpoints all --pods verified",
             ConfigError::DeniesHidden("--pods disabled or verified"),
+        ),
+        (
+            "--answer-endpoints --namespace a",
+            ConfigError::EndpointsHidden,
         ),
         (
             "--cluster-domain a,b,c,d,e,f,g,h,i",

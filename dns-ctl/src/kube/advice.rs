@@ -1,8 +1,10 @@
 //! Says what went wrong between the API server and a watch, and what to do about it.
 
-use std::{error::Error as _, fmt::Write as _};
+use std::{error::Error, fmt::Write as _, time::Duration};
 
 use kube::{core::Status, runtime::watcher};
+
+use super::list_watch::Failure;
 
 /// What a watch asks the API server for, in the terms of its access rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,25 +22,35 @@ pub(super) fn is_expiry(error: &watcher::Error) -> bool {
     status(error).is_some_and(|status| status.code == 410)
 }
 
+/// When the API server says to come back.
+pub(super) fn retry_after(error: &watcher::Error) -> Option<Duration> {
+    let seconds = status(error)?.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
 /// What happened and what to do about it.
-pub(super) fn advice(target: &Target, error: &watcher::Error) -> String {
-    let Target {
-        group,
-        resource,
-        namespace,
-    } = target;
+pub(super) fn advice(target: &Target, failure: &Failure) -> String {
+    let resource = target.resource;
+    match failure {
+        Failure::Refused(error) => refusal(target, error),
+        Failure::Brief => format!(
+            "the API server, or a proxy before it, ends the watch of {resource} as soon as it begins, trying again"
+        ),
+        Failure::Silent => format!(
+            "the API server gives no answer to a request for {resource}, trying again (check its load, and \
+             whether a firewall drops packets silently)"
+        ),
+    }
+}
+
+fn refusal(target: &Target, error: &watcher::Error) -> String {
+    let resource = target.resource;
     match status(error) {
-        Some(status) if status.code == 403 => {
-            let role = match namespace {
-                Some(namespace) => format!("Role in the namespace {namespace}"),
-                None => "ClusterRole".to_owned(),
-            };
-            format!(
-                "the API server forbids listing or watching {resource}: bind a {role} with the rule \
-                 apiGroups [\"{group}\"], resources [{resource}], verbs [list, watch] to this identity ({})",
-                status.message
-            )
-        }
+        Some(status) if status.code == 403 => format!(
+            "the API server forbids listing or watching {resource}: {} ({})",
+            rule(target),
+            status.message
+        ),
         Some(status) if status.code == 401 => format!(
             "the API server does not accept the credentials: renew the token or the kubeconfig ({})",
             status.message
@@ -55,6 +67,23 @@ pub(super) fn advice(target: &Target, error: &watcher::Error) -> String {
     }
 }
 
+/// The rule that lets this identity read what is asked for.
+pub(super) fn rule(target: &Target) -> String {
+    let Target {
+        group,
+        resource,
+        namespace,
+    } = target;
+    let role = match namespace {
+        Some(namespace) => format!("Role in the namespace {namespace}"),
+        None => "ClusterRole".to_owned(),
+    };
+    format!(
+        "bind a {role} with the rule apiGroups [\"{group}\"], resources [{resource}], verbs [list, watch] to \
+         this identity"
+    )
+}
+
 fn status(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::WatchError(status)
@@ -66,7 +95,7 @@ fn status(error: &watcher::Error) -> Option<&Status> {
 }
 
 /// The error and its causes in one line, each said once.
-fn chain(error: &watcher::Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -81,6 +110,8 @@ fn chain(error: &watcher::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::response::StatusDetails;
+
     use super::*;
 
     fn refused(code: u16) -> watcher::Error {
@@ -138,9 +169,49 @@ mod tests {
                 ["trying again", "resourceVersion"],
             ),
         ] {
-            let text = advice(target, &error);
+            let text = advice(target, &Failure::Refused(error));
             assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         }
+    }
+
+    #[test]
+    fn silence_and_watches_that_end_at_once_are_told() {
+        let services = target("", "services", None);
+        for (failure, part) in [
+            (
+                Failure::Brief,
+                "ends the watch of services as soon as it begins",
+            ),
+            (Failure::Silent, "no answer to a request for services"),
+        ] {
+            let text = advice(&services, &failure);
+            assert!(
+                text.contains(part) && text.contains("trying again"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_api_server_may_say_when_to_come_back() {
+        for (seconds, expected) in [(0, None), (3, Some(Duration::from_secs(3)))] {
+            let status = Status {
+                code: 429,
+                details: Some(StatusDetails {
+                    name: String::new(),
+                    group: String::new(),
+                    kind: String::new(),
+                    uid: String::new(),
+                    causes: Vec::new(),
+                    retry_after_seconds: seconds,
+                }),
+                ..Status::default()
+            };
+            let error = watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status)));
+            assert_eq!(retry_after(&error), expected);
+        }
+        assert_eq!(retry_after(&refused(429)), None);
+        assert_eq!(retry_after(&watcher::Error::NoResourceVersion), None);
     }
 
     #[test]

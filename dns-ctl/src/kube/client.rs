@@ -3,7 +3,6 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use kube::{
@@ -11,8 +10,7 @@ use kube::{
     config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-/// Longer than the longest silence of a healthy watch; a list that hangs ends so.
-const READ_TIMEOUT: Duration = Duration::from_mins(5);
+use super::connection;
 
 /// Why there is no connection to an API server.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +30,9 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// The kubeconfig is not YAML of the right form.
-    #[error("{place}:{line}: not a kubeconfig: {message}")]
+    #[error(
+        "{place}:{line}: not a kubeconfig: {message}; correct it, or give another with --kubeconfig"
+    )]
     Syntax {
         /// The file, or where it was named.
         place: String,
@@ -84,13 +84,12 @@ pub async fn connect(
     kubeconfig: Option<&Path>,
     context: Option<&str>,
 ) -> Result<Client, ConnectError> {
-    let mut config = match find(kubeconfig)? {
+    let config = match find(kubeconfig)? {
         Some((place, kubeconfig)) => load(place, kubeconfig, context).await?,
         None => Config::incluster().map_err(ConnectError::Nowhere)?,
     };
-    config.read_timeout.get_or_insert(READ_TIMEOUT);
     tracing::info!(server = %config.cluster_url, "using the API server");
-    Ok(Client::try_from(config)?)
+    Ok(connection::client(config)?)
 }
 
 /// The kubeconfig and where it is; `None` if there is none.

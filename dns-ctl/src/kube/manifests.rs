@@ -23,13 +23,13 @@ use tokio::{
 
 use super::{
     collection::{Collection, Reading},
-    config_map::{ConfigMapSender, Followed},
+    config_map::{ConfigMapData, ConfigMapSender, Followed},
     manifest::Problem,
     wanted::Wanted,
 };
 use crate::{
     metrics::{Metrics, label::SourceKind},
-    zone::object::{Arrived, ObjectKey},
+    zone::object::{Arrived, Change, Event, ObjectKey, Service},
 };
 
 /// Endings of the files read in a folder.
@@ -107,6 +107,23 @@ impl Manifests {
         problems
     }
 
+    /// The cluster's DNS Services, as last read.
+    #[must_use]
+    pub fn dns_services(&self) -> Vec<Service> {
+        let events = self.collection.events().into_iter();
+        let services = events.filter_map(|event| match event {
+            Event::Service(Change::InitApply(service)) => Some(service),
+            _ => None,
+        });
+        services.filter(|service| service.is_dns).collect()
+    }
+
+    /// What the ConfigMap holds, as last read.
+    #[must_use]
+    pub fn config_map(&self) -> ConfigMapData {
+        self.collection.config_map()
+    }
+
     /// Sends the objects as complete lists, and what the ConfigMap holds, now and after each change, until
     /// the receiver of events is closed.
     ///
@@ -129,6 +146,14 @@ impl Manifests {
         };
         let mut known = HashSet::new();
         sink.count(self.problems(), &mut known);
+        // What was read before anybody watched may be old by now: another instance may have had to end first.
+        let Ok((next, _)) = spawn_blocking(move || self.reread()).await else {
+            return;
+        };
+        self = next;
+        for problem in sink.count(self.problems(), &mut known) {
+            tracing::warn!("{problem}");
+        }
         if sink.send(&self.collection).await.is_err() {
             return;
         }

@@ -5,11 +5,15 @@
 //! [`watch`] and [`manifests`] do the reading. Types of the Kubernetes client libraries stay inside this
 //! module.
 
+pub mod access;
 mod advice;
 mod arriving;
+mod backoff;
 pub mod client;
 mod collection;
 mod config_map;
+mod connection;
+mod list_watch;
 pub mod manifest;
 pub mod manifests;
 mod reports;

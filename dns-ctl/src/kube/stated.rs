@@ -77,7 +77,7 @@ impl Stated for EndpointSlice {
     }
 
     fn select(self, labels: &BTreeMap<String, String>, wanted: &Wanted) -> Option<Object> {
-        let list = wanted.slice_list(labels)?;
+        let list = wanted.slice_list(&self.key.namespace, labels)?;
         Some(Object::EndpointSlice(list, self))
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use kube::core::Expression;
 
-use super::selector::LabelSelector;
+use super::{
+    selector::LabelSelector,
+    trim::{DNS_LABEL, DNS_NAMESPACE},
+};
 use crate::zone::{
     PodNames, Policy,
     object::{ObjectKey, SliceList},
@@ -78,11 +81,16 @@ impl Wanted {
         })
     }
 
-    /// The list in which an EndpointSlice with these labels comes, if any.
+    /// The first list in which an EndpointSlice of this namespace and these labels comes, if any.
     #[must_use]
-    pub fn slice_list(&self, labels: &BTreeMap<String, String>) -> Option<SliceList> {
+    pub fn slice_list(
+        &self,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Option<SliceList> {
         let holds = |list: &SliceList| {
-            slice_selector(*list).is_none_or(|selector| selector.matches(labels))
+            slice_namespace(*list, None).is_none_or(|only| only == namespace)
+                && slice_selector(*list).is_none_or(|selector| selector.matches(labels))
         };
         self.slices.iter().copied().find(holds)
     }
@@ -103,10 +111,26 @@ pub(super) fn slice_selector(list: SliceList) -> Option<&'static LabelSelector> 
         .into_iter()
         .collect()
     });
+    // The controller of EndpointSlices copies a Service's labels to them.
+    static DNS_SLICES: LazyLock<LabelSelector> = LazyLock::new(|| {
+        let (label, value) = DNS_LABEL;
+        [Expression::Equal(label.to_owned(), value.to_owned())]
+            .into_iter()
+            .collect()
+    });
     match list {
         SliceList::All => None,
         SliceList::Headless => Some(&HEADLESS_SLICES),
         SliceList::Foreign => Some(&FOREIGN_SLICES),
+        SliceList::Dns => Some(&DNS_SLICES),
+    }
+}
+
+/// The namespace in which a list of EndpointSlices is asked for; `only`: the single one that is wanted.
+pub(super) const fn slice_namespace(list: SliceList, only: Option<&str>) -> Option<&str> {
+    match list {
+        SliceList::Dns => Some(DNS_NAMESPACE),
+        SliceList::All | SliceList::Headless | SliceList::Foreign => only,
     }
 }
 
@@ -130,11 +154,17 @@ mod tests {
             pods: PodNames::Verified,
             endpoints: EndpointNames::All,
             namespaces: Some(BTreeSet::from(["a".into()])),
-            ignore_empty_services: false,
+            ..Policy::default()
         });
         assert_eq!(narrow.slices, [SliceList::All]);
         assert!(narrow.pods);
         assert_eq!(narrow.only_namespace(), Some("a"));
+        let with_dns = Wanted::from(&Policy {
+            dns_endpoints: true,
+            ..Policy::default()
+        });
+        let lists = [SliceList::Headless, SliceList::Foreign, SliceList::Dns];
+        assert_eq!(with_dns.slices, lists);
         let two = Wanted {
             namespaces: Some(BTreeSet::from(["a".into(), "b".into()])),
             ..narrow
@@ -149,6 +179,10 @@ mod tests {
             slices: vec![SliceList::All],
             ..Wanted::default()
         };
+        let with_dns = Wanted::from(&Policy {
+            dns_endpoints: true,
+            ..Policy::default()
+        });
         for (case, given, expected) in [
             (
                 "headless",
@@ -175,10 +209,29 @@ mod tests {
                 None,
             ),
         ] {
-            assert_eq!(default.slice_list(&given), expected, "{case}");
-            assert_eq!(all.slice_list(&given), Some(SliceList::All), "{case}");
+            assert_eq!(default.slice_list("a", &given), expected, "{case}");
+            assert_eq!(with_dns.slice_list("a", &given), expected, "{case}");
+            assert_eq!(all.slice_list("a", &given), Some(SliceList::All), "{case}");
         }
-        assert_eq!(Wanted::default().slice_list(&labels(&[])), None);
+        assert_eq!(Wanted::default().slice_list("a", &labels(&[])), None);
+
+        let of_dns = |namespace: &str, value: &str, more: &[(&str, &str)]| {
+            let own = [("k8s-app", value), (MANAGED_BY, KUBERNETES)];
+            let given = labels(&[&own, more].concat());
+            (
+                default.slice_list(namespace, &given),
+                with_dns.slice_list(namespace, &given),
+            )
+        };
+        let dns = (None, Some(SliceList::Dns));
+        assert_eq!(of_dns("kube-system", "kube-dns", &[]), dns);
+        assert_eq!(of_dns("default", "kube-dns", &[]), (None, None));
+        assert_eq!(of_dns("kube-system", "other", &[]), (None, None));
+        let headless = (Some(SliceList::Headless), Some(SliceList::Headless));
+        assert_eq!(
+            of_dns("kube-system", "kube-dns", &[(HEADLESS, "")]),
+            headless
+        );
     }
 
     #[test]
@@ -191,6 +244,20 @@ mod tests {
             "!service.kubernetes.io/headless,\
              endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
         );
+        assert_eq!(text(SliceList::Dns).unwrap(), "k8s-app=kube-dns");
+    }
+
+    #[test]
+    fn dns_is_looked_for_in_its_own_namespace() {
+        for list in [SliceList::All, SliceList::Headless, SliceList::Foreign] {
+            assert_eq!(slice_namespace(list, Some("a")), Some("a"));
+            assert_eq!(slice_namespace(list, None), None);
+        }
+        assert_eq!(
+            slice_namespace(SliceList::Dns, Some("a")),
+            Some("kube-system")
+        );
+        assert_eq!(slice_namespace(SliceList::Dns, None), Some("kube-system"));
     }
 
     #[test]

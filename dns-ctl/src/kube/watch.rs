@@ -3,7 +3,8 @@
 //! Many nodes watch at once, so lists come from the API server's watch cache (`resourceVersion=0`),
 //! whole: with a page size the client library would drop the version and read from etcd instead. Lists
 //! from a cache may be older than what was seen before; a later event sets that right. Watches ask for
-//! bookmarks, end at different times on different nodes, and come back with a jittered delay.
+//! bookmarks, end at different times on different nodes, and come back after pauses that differ as well
+//! ([`list_watch`]).
 
 use std::{
     sync::Arc,
@@ -12,31 +13,25 @@ use std::{
 
 use futures::{Stream, StreamExt as _, future};
 use k8s_openapi::{NamespaceResourceScope, Resource as _};
-use kube::{
-    Api, Client, Resource,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Config, ListSemantic},
-    },
-};
+use kube::{Api, Client, Resource, runtime::watcher};
+use rand::{SeedableRng as _, rngs::SmallRng};
 use tokio::{sync::mpsc::Sender, task::JoinSet};
 
 use super::{
     advice::{Target, advice, is_expiry},
     arriving::Arriving,
     config_map::{ConfigMapSender, Followed},
+    list_watch::{self, Failure, Selection},
     selector::LabelSelector,
     sieve::Sieve,
     trim::{ConfigMap, ENDED_PHASES, Kind},
-    wanted::{Wanted, slice_selector},
+    wanted::{Wanted, slice_namespace, slice_selector},
 };
 use crate::{
     metrics::Metrics,
     zone::object::{Arrived, Change, EndpointSlice, Event, Namespace, Pod, Service},
 };
 
-/// Range of a watch's length in seconds, chosen anew at each start so that nodes do not move together.
-const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=290;
 /// How often the same kind's errors are logged at most.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
@@ -58,31 +53,33 @@ pub async fn watch(
     };
 
     let name_field = only.map(|name| format!("metadata.name={name}"));
-    let config = request(wanted.namespace_selector.as_ref(), name_field);
-    let namespaces = changes::<Namespace>(Api::all(client.clone()), config, None, &metrics);
+    let selection = select(wanted.namespace_selector.as_ref(), name_field);
+    let namespaces = changes::<Namespace>(Api::all(client.clone()), selection, None, &metrics);
     spawn(namespaces.map(Event::Namespace).boxed());
 
-    let config = request(wanted.service_selector.as_ref(), None);
-    let services = changes::<Service>(api(&client, only), config, only, &metrics);
+    let selection = select(wanted.service_selector.as_ref(), None);
+    let services = changes::<Service>(api(&client, only), selection, only, &metrics);
     spawn(services.map(Event::Service).boxed());
 
     for &list in &wanted.slices {
-        let config = request(slice_selector(list), None);
-        let slices = changes::<EndpointSlice>(api(&client, only), config, only, &metrics);
+        let selection = select(slice_selector(list), None);
+        let namespace = slice_namespace(list, only);
+        let slices =
+            changes::<EndpointSlice>(api(&client, namespace), selection, namespace, &metrics);
         let event = move |change| Event::EndpointSlice(list, change);
         spawn(slices.map(event).boxed());
     }
 
     if wanted.pods {
-        let config = request(None, Some(living_pods()));
-        let pods = changes::<Pod>(api(&client, only), config, only, &metrics);
+        let selection = select(None, Some(living_pods()));
+        let pods = changes::<Pod>(api(&client, only), selection, only, &metrics);
         spawn(pods.map(Event::Pod).boxed());
     }
 
     if let Some(key) = wanted.config_map {
-        let config = request(None, Some(format!("metadata.name={}", key.name)));
+        let selection = select(None, Some(format!("metadata.name={}", key.name)));
         let namespace = Some(&*key.namespace);
-        let steps = changes::<ConfigMap>(api(&client, namespace), config, namespace, &metrics);
+        let steps = changes::<ConfigMap>(api(&client, namespace), selection, namespace, &metrics);
         let followed = Followed::new(key.clone(), config_map);
         tasks.spawn(follow(steps.boxed(), followed, events.clone()));
     }
@@ -138,20 +135,16 @@ where
     }
 }
 
-/// How the API server is asked for the objects that the selectors select.
-fn request(labels: Option<&LabelSelector>, fields: Option<String>) -> Config {
-    Config {
-        list_semantic: ListSemantic::Any,
-        page_size: None,
-        timeout: Some(rand::random_range(WATCH_SECONDS)),
-        label_selector: labels.map(ToString::to_string),
-        field_selector: fields,
-        ..Config::default()
+/// The objects that the selectors select.
+fn select(labels: Option<&LabelSelector>, fields: Option<String>) -> Selection {
+    Selection {
+        labels: labels.map(ToString::to_string),
+        fields,
     }
 }
 
 /// The field selector of Pods that may still have an address of their own.
-fn living_pods() -> String {
+pub(super) fn living_pods() -> String {
     ENDED_PHASES
         .map(|phase| format!("status.phase!={phase}"))
         .join(",")
@@ -160,14 +153,29 @@ fn living_pods() -> String {
 /// What happens to the objects of one list-and-watch, for ever.
 fn changes<T: Kind>(
     api: Api<Arriving<T>>,
-    config: Config,
+    selection: Selection,
     namespace: Option<&str>,
     metrics: &Arc<Metrics>,
 ) -> impl Stream<Item = Change<T>> + Send + use<T> {
+    let random = SmallRng::from_rng(&mut rand::rng());
+    sifted(
+        list_watch::steps(api, selection, random),
+        namespace,
+        metrics,
+    )
+}
+
+/// What the steps of one list-and-watch change.
+fn sifted<T: Kind, S>(
+    steps: S,
+    namespace: Option<&str>,
+    metrics: &Arc<Metrics>,
+) -> impl Stream<Item = Change<T>> + Send + use<T, S>
+where
+    S: Stream<Item = Result<watcher::Event<Arriving<T>>, Failure>> + Send,
+{
     let mut feed = Feed::new(namespace, Arc::clone(metrics));
-    watcher::watcher(api, config)
-        .default_backoff()
-        .filter_map(move |step| future::ready(feed.change(step)))
+    steps.filter_map(move |step| future::ready(feed.change(step)))
 }
 
 /// Tells and counts what is wrong with a list-and-watch and its objects.
@@ -195,8 +203,8 @@ impl<T: Kind> Feed<T> {
     }
 
     /// What the step changes; `None`: nothing.
-    fn change(&mut self, step: watcher::Result<watcher::Event<Arriving<T>>>) -> Option<Change<T>> {
-        let step = step.inspect_err(|error| self.failed(error)).ok()?;
+    fn change(&mut self, step: Result<watcher::Event<Arriving<T>>, Failure>) -> Option<Change<T>> {
+        let step = step.inspect_err(|failure| self.failed(failure)).ok()?;
         let before = self.sieve.invalid();
         let sifted = self.sieve.sift(step);
         self.metrics
@@ -207,13 +215,15 @@ impl<T: Kind> Feed<T> {
         sifted.change
     }
 
-    fn failed(&mut self, error: &watcher::Error) {
+    fn failed(&mut self, failure: &Failure) {
         self.metrics.source_error(T::LABEL);
         let kind = self.target.resource;
-        if is_expiry(error) {
+        if let Failure::Refused(error) = failure
+            && is_expiry(error)
+        {
             tracing::debug!(kind, "the watch is too old: listing again");
         } else if let Some(before) = self.errors.tell(Instant::now()) {
-            let advice = advice(&self.target, error);
+            let advice = advice(&self.target, failure);
             tracing::warn!(kind, not_logged_before = before, "{advice}");
         }
     }

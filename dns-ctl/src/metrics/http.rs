@@ -30,9 +30,15 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Readiness {
     synced: AtomicBool,
     listening: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl Readiness {
+    /// States that this process has been told to stop: it is not to be sent new clients.
+    pub fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// States whether every watched kind has been listed completely.
     pub fn set_synced(&self, synced: bool) {
         self.synced.store(synced, Ordering::Relaxed);
@@ -46,15 +52,20 @@ impl Readiness {
     /// What is still missing, in words; empty when ready.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
+        let holds = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         [
             (
-                &self.synced,
-                "the lists of Services and Namespaces are not complete yet",
+                holds(&self.synced),
+                "what there is in the cluster is not known yet, or not yet in the kernel",
             ),
-            (&self.listening, "the DNS listeners are not bound yet"),
+            (
+                holds(&self.listening),
+                "the DNS listeners are not bound yet",
+            ),
+            (!holds(&self.stopping), "this process is about to stop"),
         ]
         .into_iter()
-        .filter(|(reached, _)| !reached.load(Ordering::Relaxed))
+        .filter(|(reached, _)| !reached)
         .map(|(_, reason)| reason)
         .collect()
     }
@@ -202,7 +213,7 @@ mod tests {
         readiness.set_listening(true);
         let waiting = fetch(address, "/readyz").await;
         assert!(waiting.starts_with("HTTP/1.1 503"), "{waiting}");
-        assert!(waiting.contains("not complete yet"), "{waiting}");
+        assert!(waiting.contains("is not known yet"), "{waiting}");
         assert!(!waiting.contains("listeners"), "{waiting}");
         readiness.set_synced(true);
         assert!(fetch(address, "/readyz").await.starts_with("HTTP/1.1 200"));

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use aya::maps::MapData;
@@ -14,9 +15,14 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
 };
 
-use crate::attach::{counters::Outcomes, kernel::OutcomeMap};
+use crate::{
+    attach::{counters::Outcomes, maps::OutcomeMap},
+    control::kernel::left_until,
+    table::writer::{NameMap, Readable as _, SinkError},
+};
 
 /// How full the kernel's map of names is.
 #[derive(Debug, Default)]
@@ -24,9 +30,28 @@ pub struct Fill {
     held: AtomicU64,
     left_out: AtomicU64,
     denies: AtomicBool,
+    until: AtomicU64,
 }
 
 impl Fill {
+    /// States what an instance before has left in the maps.
+    pub fn inherit(&self, names: &NameMap) -> Result<(), SinkError> {
+        let state = names.state();
+        self.set(names.keys()?.len(), 0, state.epoch != 0);
+        self.set_lease(state.until);
+        Ok(())
+    }
+
+    /// States until when the kernel answers, in nanoseconds of the monotonic clock.
+    pub fn set_lease(&self, until: u64) {
+        self.until.store(until, Relaxed);
+    }
+
+    /// For how long the kernel would go on answering without this process.
+    fn lease_left(&self) -> Duration {
+        left_until(self.until.load(Relaxed)).unwrap_or_default()
+    }
+
     /// States the names held, those that there is no place for, and whether any other name is denied.
     pub fn set(&self, held: usize, left_out: usize, denies: bool) {
         self.held.store(held as u64, Relaxed);
@@ -97,7 +122,14 @@ impl Collector for KernelCollector {
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
         }
-        Ok(())
+        let lease = ConstGauge::new(self.fill.lease_left().as_secs_f64());
+        let metric = encoder.encode_descriptor(
+            "kernel_lease",
+            "For how long the kernel would go on answering without this process",
+            Some(&Unit::Seconds),
+            lease.metric_type(),
+        )?;
+        lease.encode(metric)
     }
 }
 

@@ -4,11 +4,13 @@
 //! [`label`], those of [`probe`] from the configuration; a queried name is never one of them.
 
 pub mod http;
+pub mod interfaces;
 pub mod kernel;
 pub mod label;
 pub mod liveness;
 pub mod probe;
 pub mod resolver;
+pub mod snapshot;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -22,7 +24,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::zone::object::{Change, Event};
+use crate::{
+    version::VERSION,
+    zone::object::{Change, Event},
+};
 use label::{Area, Forwarded, QueryType, Rcode, SourceEvent, SourceKind, Transport};
 use resolver::{ResolverMetrics, UpstreamFamilies, UpstreamMetrics};
 
@@ -31,7 +36,8 @@ const LATENCY_BUCKETS: [f64; 10] = [
     0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0,
 ];
 /// Upper bounds of the buckets for how long an event takes to have effect, in seconds.
-const PROGRAMMING_BUCKETS: [f64; 9] = [0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0];
+pub(crate) const PROGRAMMING_BUCKETS: [f64; 9] =
+    [0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0];
 
 /// Every metric of the controller.
 #[derive(Debug)]
@@ -172,7 +178,7 @@ impl Metrics {
         registry.register(
             "build",
             "The running version",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+            Info::new([("version", VERSION)]),
         );
         Self {
             registry: Mutex::new(registry),

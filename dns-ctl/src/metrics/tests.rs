@@ -11,7 +11,7 @@ use super::{
     label::{CacheLookup, UpstreamFailure},
     *,
 };
-use crate::zone::object::ObjectKey;
+use crate::{version::VERSION, zone::object::ObjectKey};
 
 #[derive(Debug)]
 struct Kernel;
@@ -82,10 +82,7 @@ fn the_page_has_the_documented_names() {
         r#"kxdns_source_invalid_objects{kind="endpointslice"} 2"#,
         "kxdns_synced 1",
         "kxdns_services 3",
-        &format!(
-            r#"kxdns_build_info{{version="{}"}} 1"#,
-            env!("CARGO_PKG_VERSION")
-        ),
+        &format!(r#"kxdns_build_info{{version="{VERSION}"}} 1"#),
         "kxdns_kernel_outcomes_total 7",
         "# EOF",
     ] {

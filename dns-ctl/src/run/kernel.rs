@@ -1,40 +1,54 @@
-//! The kernel part of a running instance: programs loaded, maps filled in, interfaces attached.
+//! The kernel part of a running instance: programs loaded, maps taken over or made, interfaces attached.
 
-use std::{
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixDatagram},
-    },
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
+use aya::maps::MapData;
 use bytemuck::Zeroable as _;
 use dns_common::{
     hash::HashKeys,
     headers::Dns,
     maps::{ABI_VERSION, Config as MapConfig},
     record::Templates,
-    zones::ZoneError,
+    zones::{ZoneError, Zones},
 };
 use rand::TryRng as _;
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    args::OnExit,
     attach::{
-        attacher::Attacher,
+        attacher::{Attacher, Wish},
+        clock::Clock,
+        folder::{PinFolder, check_bpffs},
+        interfaces::Interfaces,
         kernel::{Kernel, OBJECT, TC_PROGRAM, XDP_PROGRAM},
+        layout::Start,
         links::Netlink,
-        offload::OffloadWatch,
-        pins::PinFolder,
-        select::{is_named, select},
+        maps::{self, KernelMaps, NamesMap, SharedConfig, StateMap, ZonesMap, set_zones},
+        offload::Offload,
+        select::Selection,
+        watch::LinkWatch,
     },
     config::{Config, KernelConfig},
-    control::{DNS_PORT, KernelSide, LOADS_IN_ORDER, set_addresses},
+    control::{
+        DNS_PORT,
+        kernel::{Addresses, Inherited, KernelSide, LOADS_IN_ORDER, monotonic},
+    },
     metrics::{
         Metrics,
+        interfaces::InterfaceMetrics,
         kernel::{Fill, KernelCollector},
     },
-    table::{self, Table, writer::NameMap},
+    snapshot::{Scope, Surroundings},
+    table::{
+        self, Table,
+        writer::{Denial, Lease, NameMap, Readable as _},
+    },
     zone::PodNames,
 };
 
@@ -46,142 +60,249 @@ const MIB: u64 = 1 << 20;
 
 /// The kernel programs of a running instance.
 pub(super) struct KernelPart {
-    pub(super) attacher: Attacher,
-    /// What the task that owns the maps takes over.
-    pub(super) side: Option<KernelSide>,
-    /// To be run as long as programs are attached.
-    pub(super) offload: Option<OffloadWatch>,
-    _pins: PinFolder,
-    _claim: UnixDatagram,
+    task: JoinHandle<Interfaces>,
+    stop: CancellationToken,
+    on_exit: OnExit,
 }
 
 impl KernelPart {
-    /// Loads the programs, fills in the configuration, and attaches to the interfaces.
+    /// Checks what can be checked of a start without leaving anything behind or in the way.
+    pub(super) async fn check(kernel_config: &KernelConfig) -> anyhow::Result<()> {
+        check_bpffs(&kernel_config.bpffs)?;
+        let links = Netlink::open()?.links().await?;
+        selection(kernel_config).among(&links)?;
+        drop(Kernel::load(OBJECT, 1)?);
+        Ok(())
+    }
+
+    /// Loads the programs, fills in the configuration, attaches to the interfaces, and goes on doing that;
+    /// nothing if the kernel is to answer nothing.
+    ///
+    /// What an instance before has left answers all the time. If this fails, all is as it was.
     pub(super) async fn start(
-        kernel_config: &KernelConfig,
         config: &Config,
+        listen: &[SocketAddr],
         metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
-        let netlink = Netlink::open()?;
-        let links = netlink.links().await?;
-        let chosen = select(&links, &kernel_config.interfaces)?;
-        if chosen.is_empty() {
-            warn_without_interfaces(kernel_config);
-        }
-        let claim = claim_namespace()?;
-        let mut pins = PinFolder::claim(&kernel_config.bpffs)?;
-        let mut kernel = Kernel::load(OBJECT, kernel_config.max_names)?;
-        tell_memory(kernel_config.max_names);
-        if kernel_config.negative && !LOADS_IN_ORDER {
-            tracing::info!("on this processor the kernel denies no names; the server does");
-        }
-        #[cfg(feature = "kernel-log")]
-        kernel.show_log()?;
-        for (name, map) in kernel.maps() {
-            pins.pin(name, map)?;
-        }
-        let xdp = kernel.xdp()?;
-        pins.pin_with(XDP_PROGRAM, |path| xdp.pin(path))?;
-        let tc = kernel.tc()?;
-        pins.pin_with(TC_PROGRAM, |path| tc.pin(path))?;
-        let mut maps = kernel.take_maps()?;
-        let keys = random_keys()?;
-        set_addresses(&mut maps.services, &config.service_ips)?;
-        let map_config = MapConfig {
-            version: ABI_VERSION,
-            ports: MapConfig::port_bit(DNS_PORT),
-            offload: 0,
-            // As the server has it, or the cluster's DNS behind.
-            recursion: Dns::RA.into(),
-            negative: kernel_config.negative.into(),
-            templates: Templates::new(config.ttl),
-            keys,
+    ) -> anyhow::Result<Option<(Self, KernelSide)>> {
+        let Some(kernel_config) = &config.kernel else {
+            return Ok(None);
         };
-        let by_rule = config.policy.pods == PodNames::Insecure;
-        let zones = table::zones(&config.domains, by_rule).map_err(|ZoneError| {
-            anyhow::anyhow!("the kernel programs have no place for the cluster domains")
-        })?;
-        maps.configure(map_config, &zones)?;
+        let watch = LinkWatch::open()?;
+        let netlink = Netlink::open()?;
+        let selection = selection(kernel_config);
+        // Before anything is made.
+        selection.among(&netlink.links().await?)?;
+        let max_names = kernel_config.max_names;
+        let folder = PinFolder::claim(&kernel_config.bpffs, |folder| maps::fit(folder, max_names))?;
+        let (kernel, maps) = load(&folder, max_names)?;
+        let clock = Clock::load(OBJECT)?;
+        tell_start(&folder, kernel_config);
+        let shared = SharedConfig::read(maps.config)?;
+        let (names, inherited) = take_over(
+            &folder,
+            config,
+            kernel_config,
+            &shared,
+            (maps.names, maps.state, maps.zones),
+        )?;
+
         let fill = Arc::new(Fill::default());
+        fill.inherit(&names)?;
         metrics.register(Box::new(KernelCollector {
             outcomes: maps.outcomes,
             fill: Arc::clone(&fill),
-            capacity: kernel_config.max_names,
+            capacity: max_names,
         }));
-        let mut attacher = Attacher::new(netlink, kernel, maps.attached);
-        for link in chosen {
-            match attacher.attach(kernel_config.hook, link).await {
-                Ok(rung) => tracing::info!(interface = link.name, hook = %rung, "attached"),
-                // One of many that a pattern matches is left alone; the others are served.
-                Err(error) if !is_named(link, &kernel_config.interfaces) => {
-                    tracing::warn!("{error}; its queries are not answered in the kernel");
-                }
-                Err(error) => {
-                    attacher.detach_all().await;
-                    return Err(error.into());
-                }
-            }
-        }
-        let offload = match OffloadWatch::open(attacher.tc_links(), maps.config, map_config) {
-            Ok(mut watch) => {
-                watch.look().await;
-                Some(watch)
-            }
-            Err(error) => {
-                tracing::warn!("checksums are settled packet by packet: {error:#}");
-                None
-            }
+        let interface_metrics = InterfaceMetrics::default();
+        metrics.register(Box::new(interface_metrics.clone()));
+
+        let wish = Wish {
+            hook: kernel_config.hook,
+            order: kernel_config.tcx_order,
         };
-        Ok(Self {
+        let attacher = Attacher::open(
+            netlink.clone(),
+            kernel,
+            maps.attached,
+            folder.links(),
+            wish,
+            folder.start() == Start::Beside,
+        )?;
+        let offload = Offload::open(shared.clone())?;
+        let interfaces = Interfaces::new(
+            netlink,
+            watch,
+            selection,
             attacher,
             offload,
-            side: Some(KernelSide {
-                names: NameMap::new(maps.names, maps.state, keys),
-                max_names: kernel_config.max_names,
-                negative: kernel_config.negative,
-                table: Table::default(),
-                keys,
-                services: maps.services,
-                fill,
-                fixed_addresses: config.service_ips.clone(),
-            }),
-            _pins: pins,
-            _claim: claim,
-        })
+            folder,
+            interface_metrics,
+        );
+        let (filled_sender, filled) = oneshot::channel();
+        let stop = CancellationToken::new();
+        let part = Self {
+            task: tokio::spawn(interfaces.start().await?.run(filled, stop.clone())),
+            stop,
+            on_exit: kernel_config.on_exit,
+        };
+        let side = KernelSide {
+            table: Table::default(),
+            keys: shared.get().keys,
+            names,
+            services: maps.services,
+            config: shared,
+            max_names,
+            negative: kernel_config.negative,
+            lease: kernel_config.lease,
+            clock,
+            renewed: None,
+            fill,
+            addresses: Addresses {
+                fixed: config.service_ips.clone(),
+                listen: listen.to_vec(),
+                endpoints: kernel_config.answer_endpoints,
+            },
+            left_out_addresses: 0,
+            inherited,
+            filled: Some(filled_sender),
+        };
+        Ok(Some((part, side)))
+    }
+
+    /// Waits until the task that looks after the interfaces ends, which it does only by a fault.
+    pub(super) async fn ended(&mut self) -> Result<(), JoinError> {
+        (&mut self.task).await.map(drop)
+    }
+
+    /// Looks after the interfaces no longer, and takes the programs off if they are not to stay: for another
+    /// instance that takes over they do.
+    pub(super) async fn stop(self, is_taken_over: bool) -> anyhow::Result<()> {
+        // An end that has been seen before can't be waited for again; one on the word to stop comes at any time.
+        anyhow::ensure!(
+            !self.task.is_finished(),
+            "nobody looks after the interfaces"
+        );
+        self.stop.cancel();
+        let interfaces = self
+            .task
+            .await
+            .context("nobody looks after the interfaces")?;
+        match self.on_exit {
+            OnExit::Remove if !is_taken_over => interfaces.remove().await,
+            OnExit::Keep | OnExit::Remove => Ok(()),
+        }
     }
 }
 
-/// Says what the map of names takes: the kernel allots its elements as they come.
-fn tell_memory(max_names: u32) {
-    let now = u64::from(max_names).next_power_of_two() * BUCKET;
-    let most = now + u64::from(max_names) * ELEMENT;
+fn selection(kernel_config: &KernelConfig) -> Selection {
+    Selection {
+        included: kernel_config.interfaces.clone(),
+        excluded: kernel_config.excluded.clone(),
+    }
+}
+
+/// Loads the programs with the maps of the folder, and pins them there.
+fn load(folder: &PinFolder, max_names: u32) -> anyhow::Result<(Kernel, KernelMaps)> {
+    let mut kernel = Kernel::load_pinned(OBJECT, max_names, &folder.maps())?;
+    #[cfg(feature = "kernel-log")]
+    kernel.show_log()?;
+    let xdp = kernel.xdp()?;
+    folder.pin_program(XDP_PROGRAM, |path| xdp.pin(path))?;
+    let tc = kernel.tc()?;
+    folder.pin_program(TC_PROGRAM, |path| tc.pin(path))?;
+    let maps = kernel.take_maps()?;
+    Ok((kernel, maps))
+}
+
+/// Writes the zones and the configuration, and says what the maps hold already.
+///
+/// If either is another than the maps were filled for, nothing is denied until they are filled anew.
+fn take_over(
+    folder: &PinFolder,
+    config: &Config,
+    kernel_config: &KernelConfig,
+    shared: &SharedConfig,
+    (names, state, mut zones_map): (NamesMap<MapData>, StateMap<MapData>, ZonesMap<MapData>),
+) -> anyhow::Result<(NameMap, Inherited)> {
+    let inherits = matches!(folder.start(), Start::Adopt | Start::AdoptNext);
+    let held = if inherits {
+        shared.get()
+    } else {
+        MapConfig {
+            ports: MapConfig::port_bit(DNS_PORT),
+            keys: random_keys()?,
+            ..MapConfig::zeroed()
+        }
+    };
+    let now = u64::try_from(monotonic()?.as_nanos()).unwrap_or(u64::MAX);
+    let mut names = NameMap::open(names, state, held.keys, now)?;
+    // Maps that were made, but never filled, hold nothing that could be newer than a snapshot.
+    let holds = inherits && !names.keys()?.is_empty();
+    let scope = Scope::of(config, &Surroundings::read()).digest(&config.domains);
+    let inherited = match (holds, now < names.state().until) {
+        (false, _) => Inherited::Nothing,
+        (true, true) if held.scope == scope => Inherited::Current,
+        (true, false) => Inherited::Expired,
+        (true, true) => {
+            // Of another cluster, or of another choice of names, for all that is known.
+            names.renew(Lease::OVER)?;
+            Inherited::Expired
+        }
+    };
+    let negative = kernel_config.negative.into();
+    let zones = zones(config)?;
+    if held.negative != negative || maps::zones(&zones_map)? != zones {
+        let serial = names.state().serial;
+        names.publish(Denial::default(), u32::try_from(serial).unwrap_or(0))?;
+        set_zones(&mut zones_map, &zones)?;
+    }
+    shared.change(|config_in_use| {
+        *config_in_use = MapConfig {
+            version: ABI_VERSION,
+            // As the server has it, or the cluster's DNS behind.
+            recursion: Dns::RA.into(),
+            negative,
+            templates: Templates::new(config.ttl),
+            scope,
+            ..held
+        };
+    })?;
+    Ok((names, inherited))
+}
+
+/// The zones in which names are denied.
+fn zones(config: &Config) -> anyhow::Result<Zones> {
+    let by_rule = config.policy.pods == PodNames::Insecure;
+    table::zones(&config.domains, by_rule).map_err(|ZoneError| {
+        anyhow::anyhow!("the kernel programs have no place for the cluster domains")
+    })
+}
+
+/// Says with which maps this starts, and what they take.
+fn tell_start(folder: &PinFolder, config: &KernelConfig) {
+    let path = config.bpffs.display();
+    match folder.start() {
+        Start::Fresh => tracing::info!(%path, "new maps"),
+        Start::Adopt | Start::AdoptNext => {
+            tracing::info!(%path, "the maps of the dns-ctl before go on answering");
+        }
+        Start::Beside => tracing::info!(
+            %path,
+            "the maps of the dns-ctl before do not fit; they go on answering until new ones are filled"
+        ),
+    }
+    let names = u64::from(config.max_names);
+    let now = names.next_power_of_two() * BUCKET;
+    let most = now + names * ELEMENT;
     tracing::info!(
-        max_names,
-        "the kernel has room for {max_names} names, which takes {} MiB now, and {} MiB once it is full",
+        max_names = names,
+        "the kernel has room for {names} names, which takes {} MiB, and {} MiB once it is full",
         now.div_ceil(MIB),
         most.div_ceil(MIB)
     );
-}
-
-fn warn_without_interfaces(kernel: &KernelConfig) {
-    if kernel.interfaces.is_empty() {
-        tracing::warn!("no --interface is given, so the kernel answers nothing");
-    } else {
-        let patterns: Vec<_> = kernel.interfaces.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            "no interface matches {}, so the kernel answers nothing",
-            patterns.join(" or ")
-        );
+    if config.negative && !LOADS_IN_ORDER {
+        tracing::info!("on this processor the kernel denies no names; the server does");
     }
-}
-
-/// Makes this the one instance that has programs on interfaces of this network namespace: two would take
-/// each other's for left behind. The kernel lets go of the claim when the process ends, however it does.
-fn claim_namespace() -> anyhow::Result<UnixDatagram> {
-    let name = SocketAddr::from_abstract_name(b"kxdns")?;
-    UnixDatagram::bind_addr(&name).context(
-        "another dns-ctl has programs on interfaces of this network namespace; stop it first, or use --hook off",
-    )
 }
 
 /// Keys that no tenant knows: names that collide under them can't be chosen.

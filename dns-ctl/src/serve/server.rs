@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use tokio::{
     net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -27,8 +28,8 @@ const CONNECTIONS: usize = 256;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it shows that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
-/// How long queries under way may take to end at shutdown.
-const DRAIN: Duration = Duration::from_secs(3);
+/// Most datagrams that are read from a socket's queue at the end.
+const QUEUED: usize = 4096;
 /// How long to wait after an error that will not pass at once, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often to look for a port that is free for both UDP and TCP when any port will do.
@@ -113,14 +114,25 @@ impl Server {
         &self.addresses
     }
 
-    /// Answers queries until `shutdown` is cancelled, then lets those under way end.
+    /// Answers queries until `shutdown` is cancelled, then lets those under way end, for as long as `grace`.
     ///
     /// As long as this is polled, and with it the sockets' tasks, `pulse` beats.
-    pub async fn run(self, service: Arc<Service>, pulse: Pulse, shutdown: CancellationToken) {
+    pub async fn run(
+        self,
+        service: Arc<Service>,
+        pulse: Pulse,
+        shutdown: CancellationToken,
+        grace: Duration,
+    ) {
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let mut listeners = JoinSet::new();
         for socket in self.udp {
-            listeners.spawn(serve_udp(socket, Arc::clone(&service), shutdown.clone()));
+            listeners.spawn(serve_udp(
+                socket,
+                Arc::clone(&service),
+                shutdown.clone(),
+                grace,
+            ));
         }
         for listener in self.tcp {
             listeners.spawn(serve_tcp(
@@ -128,6 +140,7 @@ impl Server {
                 Arc::clone(&service),
                 Arc::clone(&connections),
                 shutdown.clone(),
+                grace,
             ));
         }
         // Without any address there is nothing to do, but no reason to end either.
@@ -138,7 +151,12 @@ impl Server {
     }
 }
 
-async fn serve_udp(socket: Socket, service: Arc<Service>, shutdown: CancellationToken) {
+async fn serve_udp(
+    socket: Socket,
+    service: Arc<Service>,
+    shutdown: CancellationToken,
+    grace: Duration,
+) {
     let socket = Arc::new(socket);
     let mut forwarded = JoinSet::new();
     let mut buffer = vec![0; MAX_REQUEST];
@@ -159,7 +177,14 @@ async fn serve_udp(socket: Socket, service: Arc<Service>, shutdown: Cancellation
         }
         while forwarded.try_join_next().is_some() {}
     }
-    drain(forwarded).await;
+    // What has arrived by now is answered, too.
+    for _ in 0..QUEUED {
+        let Some(Ok((length, route))) = socket.receive(&mut buffer).now_or_never() else {
+            break;
+        };
+        handle_datagram(&buffer[..length], route, &socket, &service, &mut forwarded).await;
+    }
+    drain(forwarded, grace).await;
 }
 
 async fn handle_datagram(
@@ -197,6 +222,7 @@ async fn serve_tcp(
     service: Arc<Service>,
     connections: Arc<Semaphore>,
     shutdown: CancellationToken,
+    grace: Duration,
 ) {
     let mut served = JoinSet::new();
     loop {
@@ -220,7 +246,7 @@ async fn serve_tcp(
         while served.try_join_next().is_some() {}
     }
     drop(listener);
-    drain(served).await;
+    drain(served, grace).await;
 }
 
 /// Waits until there is room for a connection, then for the connection.
@@ -236,8 +262,8 @@ async fn accept(
     Ok((stream, permit))
 }
 
-async fn drain(mut tasks: JoinSet<()>) {
-    let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+async fn drain(mut tasks: JoinSet<()>, grace: Duration) {
+    let _ = timeout(grace, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
 /// Binds both protocols at one address; with port 0 at one port that is free for both.

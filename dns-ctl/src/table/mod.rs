@@ -1,8 +1,9 @@
 //! What the kernel's map of names is meant to hold: rows, and the steps that change them.
 //!
 //! [`render`] makes rows from the zone, [`plan`] compares them with what is held, [`writer`] carries a
-//! plan out. Only the last of them touches a map.
+//! plan out. Only the last of them touches a map. [`addresses`] tells where the kernel answers at all.
 
+pub mod addresses;
 pub mod plan;
 pub mod render;
 mod reverse;

@@ -27,6 +27,25 @@ pub trait Sink {
     fn stop_denying(&mut self) -> Result<(), SinkError>;
 }
 
+/// A sink that can tell what it holds.
+pub trait Readable: Sink {
+    /// What is really held under `key`.
+    fn found(&self, key: NameKey, row: &Row) -> Result<Found, SinkError>;
+    /// Every key under which something is held.
+    fn keys(&self) -> Result<Vec<NameKey>, SinkError>;
+}
+
+/// What a sink holds under a key, seen from a row that it should hold there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// The row.
+    Same,
+    /// Something else.
+    Other,
+}
+
 /// Why a step could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -56,6 +75,32 @@ pub struct Denial {
     pub types: bool,
 }
 
+/// Until when the kernel answers, on two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// In ticks of the kernel's clock: what the programs go by.
+    pub ticks: u64,
+    /// In nanoseconds of `CLOCK_MONOTONIC`: what userspace can tell the time by.
+    pub until: u64,
+    /// In ticks: until when the programs deny names and types.
+    pub denials: u64,
+}
+
+impl Lease {
+    /// One that has ended.
+    pub const OVER: Self = Self {
+        ticks: 0,
+        until: 0,
+        denials: 0,
+    };
+    /// One that does not end.
+    pub const ENDLESS: Self = Self {
+        ticks: u64::MAX,
+        until: u64::MAX,
+        denials: u64::MAX,
+    };
+}
+
 /// The kernel's map of names, and what it says of the names it does not hold.
 pub struct NameMap {
     map: HashMap<MapData, u64, [u64; ENTRY_WORDS]>,
@@ -66,20 +111,29 @@ pub struct NameMap {
 }
 
 impl NameMap {
-    /// The maps `NAMES`, whose entries are made with `keys`, and `STATE`, which is zero.
-    #[must_use]
-    pub fn new(
+    /// The maps `NAMES`, whose entries are made with `keys`, and `STATE`, with what they hold.
+    ///
+    /// `epoch` has to be larger than any that an instance before may have used.
+    pub fn open(
         map: HashMap<MapData, u64, [u64; ENTRY_WORDS]>,
         state_map: Array<MapData, [u64; STATE_WORDS]>,
         keys: HashKeys,
-    ) -> Self {
-        Self {
+        epoch: u64,
+    ) -> Result<Self, SinkError> {
+        let state: State = bytemuck::cast(state_map.get(&0, 0)?);
+        Ok(Self {
             map,
             state_map,
             keys,
-            state: State::default(),
-            last_epoch: 0,
-        }
+            state,
+            last_epoch: epoch.max(state.epoch),
+        })
+    }
+
+    /// What the map `STATE` holds.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
     }
 
     /// States what may be denied from now on, and the zone's serial number.
@@ -93,6 +147,17 @@ impl NameMap {
             epoch,
             listed: denial.types.into(),
             serial: serial.into(),
+            ..self.state
+        })
+    }
+
+    /// Has the kernel answer, and deny, as long as the lease says, and no longer.
+    pub fn renew(&mut self, lease: Lease) -> Result<(), SinkError> {
+        self.set(State {
+            lease: lease.ticks,
+            until: lease.until,
+            denials: lease.denials,
+            ..self.state
         })
     }
 
@@ -132,6 +197,26 @@ impl Sink for NameMap {
     }
 }
 
+impl Readable for NameMap {
+    fn found(&self, key: NameKey, row: &Row) -> Result<Found, SinkError> {
+        let held = match self.map.get(&key.0, 0) {
+            Ok(held) => held,
+            Err(MapError::KeyNotFound) => return Ok(Found::Nothing),
+            Err(error) => return Err(error.into()),
+        };
+        // A row that can't be an entry is not held.
+        let entry = row.entry(&self.keys).ok();
+        let is_same =
+            entry.is_some_and(|entry| bytemuck::cast::<_, [u64; ENTRY_WORDS]>(entry) == held);
+        Ok(if is_same { Found::Same } else { Found::Other })
+    }
+
+    fn keys(&self) -> Result<Vec<NameKey>, SinkError> {
+        let keys: Result<Vec<u64>, MapError> = self.map.keys().collect();
+        Ok(keys?.into_iter().map(NameKey).collect())
+    }
+}
+
 impl From<MapError> for SinkError {
     fn from(error: MapError) -> Self {
         match error {
@@ -164,6 +249,60 @@ pub fn change(
     }
     let plan = table.plan(wanted);
     carry_out(table, sink, plan, &mut report);
+    let again = table.plan_left_out();
+    carry_out(table, sink, again, &mut report);
+    report
+}
+
+/// Makes the table and the sink, which may hold anything, hold just what is wanted.
+///
+/// What the sink really holds counts, not what the table has of it. What already is as it should be is not touched, what is new is put in first, and what is not wanted is
+/// removed last: a name that stays is answered all the time.
+pub fn reconcile(
+    table: &mut Table,
+    sink: &mut impl Readable,
+    wanted: impl IntoIterator<Item = Wanted>,
+) -> Report {
+    let mut report = Report::default();
+    *table = Table::default();
+    let plan = table.plan(wanted);
+    for (key, row) in plan.shadowed {
+        table.leave_out(key, row);
+    }
+    let mut changes = Plan::default();
+    for step in plan.steps {
+        if let Step::Put(key, row) = &step {
+            match sink.found(*key, row) {
+                Ok(Found::Same) => {
+                    table.done(step);
+                    continue;
+                }
+                Ok(Found::Nothing) => {}
+                // The table does not know that something is held there, which `carry_out` goes by.
+                Ok(Found::Other) => {
+                    if let Err(error) = sink.stop_denying() {
+                        report.note(error);
+                    }
+                }
+                Err(error) => report.note(error),
+            }
+        }
+        changes.steps.push(step);
+    }
+    carry_out(table, sink, changes, &mut report);
+    match sink.keys() {
+        Ok(keys) => {
+            let left_over = keys
+                .into_iter()
+                .filter(|key| !table.held().contains_key(key));
+            let left_over = Plan {
+                steps: left_over.map(Step::Remove).collect(),
+                shadowed: Vec::new(),
+            };
+            carry_out(table, sink, left_over, &mut report);
+        }
+        Err(error) => report.note(error),
+    }
     let again = table.plan_left_out();
     carry_out(table, sink, again, &mut report);
     report

@@ -36,7 +36,7 @@ impl Cluster {
         for &of in policy.slice_lists() {
             // Which of the narrow lists a slice is in makes no difference.
             let slices = match of {
-                SliceList::Foreign => Vec::new(),
+                SliceList::Foreign | SliceList::Dns => Vec::new(),
                 SliceList::All | SliceList::Headless => self.slices.clone(),
             };
             events.extend(list(slices, |change| Event::EndpointSlice(of, change)));

@@ -3,6 +3,7 @@
 //! Nothing in this module opens a socket, a map or a watch. A [`Zone`] is an immutable snapshot that
 //! is cheap to clone; [`store::Store`] makes the next one from events.
 
+pub mod contents;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod label;
@@ -15,7 +16,12 @@ pub mod service;
 pub mod store;
 mod tree;
 
-use std::{borrow::Cow, collections::HashSet, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use name::RelativeName;
 pub use policy::{EndpointNames, PodNames, Policy};
@@ -33,6 +39,7 @@ pub struct Zone {
     pointers: imbl::HashMap<IpAddr, Arc<Pointers>>,
     pods: PodNames,
     dns_addresses: Arc<[IpAddr]>,
+    dns_endpoints: Arc<[SocketAddr]>,
     serial: u32,
     synced: bool,
 }
@@ -110,6 +117,13 @@ impl Zone {
     #[must_use]
     pub fn dns_addresses(&self) -> &[IpAddr] {
         &self.dns_addresses
+    }
+
+    /// Where ready endpoints of the cluster's DNS Services take queries over UDP; sorted, each once. Empty
+    /// unless the policy asks for them.
+    #[must_use]
+    pub fn dns_endpoints(&self) -> &[SocketAddr] {
+        &self.dns_endpoints
     }
 
     /// The node at `name`, if the zone holds one; names that follow from a rule have none.

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
 /// Longest name in wire form, root label included (RFC 1035, section 2.3.4).
 pub const MAX_NAME: usize = 255;
 /// Longest label, its length octet not counted (RFC 1035, section 2.3.4).
@@ -192,6 +194,21 @@ impl FromStr for Domain {
     }
 }
 
+/// As text.
+impl Serialize for Domain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Of text that is a name.
+impl<'de> Deserialize<'de> for Domain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
 impl fmt::Display for RelativeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_labels(&self.0, f)
@@ -320,6 +337,23 @@ mod tests {
             Some(RelativeName::apex())
         );
         assert_eq!(RelativeName::apex().parent(), None);
+    }
+
+    #[test]
+    fn a_domain_is_written_as_text_and_read_if_it_is_one() {
+        let domain: Domain = "Cluster.Local".parse().unwrap();
+        let text = serde_json::to_string(&domain).unwrap();
+        assert_eq!(text, r#""cluster.local""#);
+        assert_eq!(serde_json::from_str::<Domain>(&text).unwrap(), domain);
+        for (text, reason) in [
+            (r#""""#, "has an empty label"),
+            (r#""a..b""#, "has an empty label"),
+            (r#""a.b c""#, "has the character ' '"),
+            ("7", "expected a string"),
+        ] {
+            let error = serde_json::from_str::<Domain>(text).unwrap_err();
+            assert!(error.to_string().contains(reason), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The Kubernetes objects that DNS needs, trimmed to what DNS needs of them, and their events.
+//!
+//! The objects are written to disk as they are here: `snapshot::format` has a version for that.
 
 use std::{fmt, net::IpAddr, time::Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::name::Domain;
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// The object's namespace.
     pub namespace: Box<str>,
@@ -14,7 +18,7 @@ pub struct ObjectKey {
 }
 
 /// A Service (`core/v1`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -27,7 +31,7 @@ pub struct Service {
 }
 
 /// How a Service is reached (`spec.type` and `spec.clusterIPs`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// Through its ClusterIPs, one per family; the types `NodePort` and `LoadBalancer` have them too.
     ClusterIps(Box<[IpAddr]>),
@@ -40,7 +44,7 @@ pub enum Reach {
 }
 
 /// A port of a Service or of an EndpointSlice.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
     /// The port's name; empty if it has none.
     pub name: Box<str>,
@@ -51,7 +55,7 @@ pub struct Port {
 }
 
 /// The protocol of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// Also where none is given.
     Tcp,
@@ -62,7 +66,7 @@ pub enum Protocol {
 }
 
 /// An EndpointSlice (`discovery.k8s.io/v1`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSlice {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -75,7 +79,7 @@ pub struct EndpointSlice {
 }
 
 /// One endpoint of an EndpointSlice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its addresses, of the slice's one family.
     pub addresses: Box<[IpAddr]>,
@@ -84,14 +88,14 @@ pub struct Endpoint {
 }
 
 /// A Namespace (`core/v1`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     /// The namespace's name; `key.namespace` is empty.
     pub key: ObjectKey,
 }
 
 /// A Pod (`core/v1`) that has addresses and has not ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -129,7 +133,7 @@ impl From<Event> for Arrived {
 }
 
 /// The lists in which EndpointSlices come; a slice whose labels change moves from one to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SliceList {
     /// All slices of the cluster.
     All,
@@ -137,6 +141,8 @@ pub enum SliceList {
     Headless,
     /// Those without that label that Kubernetes' own controller does not manage: mirrored or hand-made.
     Foreign,
+    /// Those of the cluster's DNS Service, which tell where it is and give no names.
+    Dns,
 }
 
 /// A step in the life of a list-and-watch, in the order `Init InitApply* InitDone (Apply | Delete)*`.

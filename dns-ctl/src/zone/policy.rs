@@ -15,6 +15,8 @@ pub struct Policy {
     pub namespaces: Option<BTreeSet<Box<str>>>,
     /// Whether a Service with ClusterIPs, but without a ready endpoint, does not exist.
     pub ignore_empty_services: bool,
+    /// Whether the zone tells the endpoints of the cluster's DNS Service; no name depends on it.
+    pub dns_endpoints: bool,
 }
 
 /// Whether `a-b-c-d.<namespace>.pod.<domain>` exists.
@@ -45,6 +47,8 @@ impl Policy {
     pub fn slice_lists(&self) -> &'static [SliceList] {
         if self.endpoints == EndpointNames::All || self.ignore_empty_services {
             &[SliceList::All]
+        } else if self.dns_endpoints {
+            &[SliceList::Headless, SliceList::Foreign, SliceList::Dns]
         } else {
             &[SliceList::Headless, SliceList::Foreign]
         }
@@ -58,14 +62,20 @@ mod tests {
     #[test]
     fn all_slices_are_needed_only_where_endpoints_of_all_services_count() {
         let narrow: &[SliceList] = &[SliceList::Headless, SliceList::Foreign];
-        for (endpoints, ignore_empty_services, lists) in [
-            (EndpointNames::Headless, false, narrow),
-            (EndpointNames::All, false, &[SliceList::All]),
-            (EndpointNames::Headless, true, &[SliceList::All]),
+        let all: &[SliceList] = &[SliceList::All];
+        let with_dns: &[SliceList] = &[SliceList::Headless, SliceList::Foreign, SliceList::Dns];
+        for (endpoints, ignore_empty_services, dns_endpoints, lists) in [
+            (EndpointNames::Headless, false, false, narrow),
+            (EndpointNames::All, false, false, all),
+            (EndpointNames::Headless, true, false, all),
+            (EndpointNames::Headless, false, true, with_dns),
+            (EndpointNames::All, false, true, all),
+            (EndpointNames::Headless, true, true, all),
         ] {
             let policy = Policy {
                 endpoints,
                 ignore_empty_services,
+                dns_endpoints,
                 ..Policy::default()
             };
             assert_eq!(policy.slice_lists(), lists, "{policy:?}");

@@ -1,16 +1,19 @@
 //! Makes zones from events: the one owner of what the sources have said.
 
+mod dns;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
-    sync::Arc,
 };
 
 use super::{
-    Touched, Zone, label,
+    Touched, Zone,
+    contents::{Contents, objects},
+    label,
     listing::{Listing, Replacement},
     name::RelativeName,
-    object::{EndpointSlice, Event, Namespace, ObjectKey, Pod, Reach, Service, SliceList},
+    object::{EndpointSlice, Event, Namespace, ObjectKey, Pod, Service, SliceList},
     policy::{PodNames, Policy},
     records::Records,
     service::{Names, Pointer, names},
@@ -90,6 +93,20 @@ impl Store {
         &self.zone
     }
 
+    /// All that the sources have said and that holds, of the kinds and lists that were complete once.
+    #[must_use]
+    pub fn contents(&self) -> Contents<'_> {
+        let slices = self.slices.iter();
+        Contents {
+            namespaces: objects(&self.namespaces),
+            services: objects(&self.services),
+            slices: slices
+                .filter_map(|(list, listing)| Some((*list, objects(listing)?)))
+                .collect(),
+            pods: objects(&self.pods),
+        }
+    }
+
     /// What may have changed since the last call; if anything has, `now` (seconds since 1970) becomes the
     /// zone's serial number, which never goes back.
     pub fn take_touched(&mut self, now: u32) -> Touched {
@@ -120,7 +137,7 @@ impl Store {
                 let listing = self.slices.iter_mut().find(|(own, _)| *own == list);
                 // A list that the policy does not ask for has no say.
                 let replaced = listing.map(|(_, listing)| listing.apply(change));
-                self.replace_slices(replaced.unwrap_or_default());
+                self.replace_slices(list, replaced.unwrap_or_default());
             }
             Event::Pod(change) => {
                 let replaced = self.pods.apply(change);
@@ -154,6 +171,7 @@ impl Store {
         }
         if dns_changes {
             self.gather_dns_addresses();
+            self.gather_dns_endpoints();
         }
     }
 
@@ -185,7 +203,25 @@ impl Store {
         }
     }
 
-    fn replace_slices(&mut self, replaced: Vec<Replacement<EndpointSlice>>) {
+    fn replace_slices(&mut self, list: SliceList, replaced: Vec<Replacement<EndpointSlice>>) {
+        let is_of_dns = |slice: &EndpointSlice| {
+            let service = self.services.live().get(&slice.service_key());
+            service.is_some_and(|service| service.is_dns)
+        };
+        let dns_changes = replaced
+            .iter()
+            .flat_map(|(old, new)| [old, new])
+            .flatten()
+            .any(is_of_dns);
+        if list != SliceList::Dns {
+            self.replace_slices_of_names(replaced);
+        }
+        if dns_changes {
+            self.gather_dns_endpoints();
+        }
+    }
+
+    fn replace_slices_of_names(&mut self, replaced: Vec<Replacement<EndpointSlice>>) {
         let mut changed = BTreeSet::new();
         for (old, new) in replaced {
             if let Some(old) = old {
@@ -255,9 +291,11 @@ impl Store {
                 .contains_key(&ObjectKey::new("", namespace))
     }
 
+    /// A slice as the lists that give names have it.
     fn find_slice(&self, key: &ObjectKey) -> impl Iterator<Item = &EndpointSlice> {
         self.slices
             .iter()
+            .filter(|(list, _)| *list != SliceList::Dns)
             .filter_map(move |(_, listing)| listing.live().get(key))
     }
 
@@ -319,27 +357,6 @@ impl Store {
         if let Ok(name) = pods.and_then(|pods| pods.child(&label::of_address(address))) {
             self.set(name, exists.then(|| Records::of_addresses([address])));
         }
-    }
-
-    fn gather_dns_addresses(&mut self) {
-        let addresses: BTreeSet<IpAddr> = self
-            .services
-            .live()
-            .values()
-            .filter(|service| service.is_dns)
-            .filter_map(|service| match &service.reach {
-                Reach::ClusterIps(addresses) => Some(addresses),
-                _ => None,
-            })
-            .flatten()
-            .copied()
-            .collect();
-        // The name server that the apex names, as CoreDNS calls it.
-        if let Ok(name) = RelativeName::from_labels(&["ns", "dns"]) {
-            let records = Records::of_addresses(addresses.iter().copied());
-            self.set(name, (!addresses.is_empty()).then_some(records));
-        }
-        self.zone.dns_addresses = addresses.into_iter().collect::<Arc<[_]>>();
     }
 
     fn set(&mut self, name: RelativeName, records: Option<Records>) {

@@ -68,6 +68,7 @@ impl Cluster {
             },
             namespaces: None,
             ignore_empty_services: rng.random_ratio(1, 8),
+            dns_endpoints: false,
         };
         let mut store = Store::new(policy.clone());
         // Most of the time all is listed.

@@ -107,6 +107,9 @@ impl Maps {
                 epoch: (denies && table.is_complete()).into(),
                 listed: denies.into(),
                 serial: zone.serial().into(),
+                lease: u64::MAX,
+                until: u64::MAX,
+                denials: u64::MAX,
             },
             zones: table::zones(domains, zone.has_pods_by_rule())
                 .expect("there are few cluster domains"),

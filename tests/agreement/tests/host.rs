@@ -30,6 +30,7 @@ fn host(maps: Maps) -> HostMaps {
             .map(|(key, entry)| (key, entry.into()))
             .collect(),
         scratch: Some(ScratchCells::default()),
+        now: fixture::NOW,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::core::kind::Kind;
 use crate::core::registry::Registry;
 use crate::faults::{End, Failure, Verb};
 use crate::http::listen::{Door, bind};
@@ -90,6 +91,11 @@ impl ApiStub {
     /// Refuses the next requests that do this.
     pub fn fail_next_of(&self, verb: Verb, count: usize, failure: Failure) {
         self.shared.faults.fail_next(count, Some(verb), failure);
+    }
+
+    /// Forbids everything with objects of this kind from now on, as access rules do that leave it out.
+    pub fn forbid(&self, kind: Kind) {
+        self.shared.faults.forbid(kind);
     }
 
     /// Ends delays, pauses and refusals still to come.

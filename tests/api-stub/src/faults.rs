@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::core::kind::Kind;
 use crate::core::status::ApiError;
 use crate::lock;
 
@@ -31,6 +32,8 @@ pub enum Failure {
     Internal,
     /// 429, with the seconds of its `Retry-After`.
     TooManyRequests(u32),
+    /// 503, with the seconds of its `Retry-After`.
+    Unavailable(u32),
     /// 401.
     Unauthorized,
     /// 403.
@@ -42,6 +45,7 @@ impl Failure {
         match self {
             Self::Internal => ApiError::internal("asked for by a test"),
             Self::TooManyRequests(seconds) => ApiError::too_many_requests(seconds),
+            Self::Unavailable(seconds) => ApiError::unavailable(seconds),
             Self::Unauthorized => ApiError::unauthorized(),
             Self::Forbidden => ApiError::forbidden("asked for by a test"),
         }
@@ -76,17 +80,18 @@ struct Settings {
     trickle: Duration,
     streaming_lists: bool,
     failures: VecDeque<(Option<Verb>, Failure)>,
+    forbidden: Vec<Kind>,
 }
 
 impl Faults {
     pub(crate) fn new(streaming_lists: bool) -> Self {
-        let (delay, trickle, failures) = (Duration::ZERO, Duration::ZERO, VecDeque::new());
         Self {
             settings: Mutex::new(Settings {
-                delay,
-                trickle,
+                delay: Duration::ZERO,
+                trickle: Duration::ZERO,
                 streaming_lists,
-                failures,
+                failures: VecDeque::new(),
+                forbidden: Vec::new(),
             }),
             connections: watch::Sender::new(0),
             watches: watch::Sender::new(End::Broken),
@@ -124,16 +129,24 @@ impl Faults {
             .extend(std::iter::repeat_n((verb, failure), count));
     }
 
+    pub(crate) fn forbid(&self, kind: Kind) {
+        lock(&self.settings).forbidden.push(kind);
+    }
+
     pub(crate) fn clear(&self) {
         let mut settings = lock(&self.settings);
         settings.failures.clear();
+        settings.forbidden.clear();
         settings.delay = Duration::ZERO;
         settings.trickle = Duration::ZERO;
     }
 
-    /// The failure planned for a request that does this, used up by asking.
-    pub(crate) fn failure(&self, verb: Verb) -> Option<Failure> {
+    /// The failure planned for a request that does this with objects of this kind, used up by asking.
+    pub(crate) fn failure(&self, verb: Verb, kind: Option<Kind>) -> Option<Failure> {
         let mut settings = lock(&self.settings);
+        if kind.is_some_and(|kind| settings.forbidden.contains(&kind)) {
+            return Some(Failure::Forbidden);
+        }
         let fits =
             |wanted: Option<Verb>| wanted.map_or(verb != Verb::Other, |wanted| wanted == verb);
         let at = settings

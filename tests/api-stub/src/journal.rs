@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use crate::core::kind::Kind;
 use crate::faults::Verb;
@@ -10,6 +11,8 @@ use crate::lock;
 /// One request as it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// When it was answered; a watch: when it began.
+    pub at: Instant,
     /// HTTP method.
     pub method: String,
     /// Path and query.

@@ -99,6 +99,7 @@ fn faults() {
     let stub = ApiStub::start().unwrap();
     let address = stub.address();
     stub.fail_next(1, Failure::TooManyRequests(7));
+    stub.fail_next(1, Failure::Unavailable(3));
     stub.fail_next(1, Failure::Internal);
     stub.fail_next_of(Verb::Watch, 1, Failure::Forbidden);
     stub.fail_next_of(Verb::Get, 1, Failure::Unauthorized);
@@ -109,6 +110,13 @@ fn faults() {
         slow_down.head
     );
     assert_eq!(slow_down.refusal().0, 429);
+    let unavailable = get(address, SERVICES);
+    assert!(
+        unavailable.head.contains("retry-after: 3"),
+        "{}",
+        unavailable.head
+    );
+    assert_eq!(unavailable.refusal().0, 503);
     assert_eq!(get(address, SERVICES).refusal().0, 500);
     assert_eq!(get(address, SERVICES).code, 200);
     assert_eq!(

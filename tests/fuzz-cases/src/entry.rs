@@ -23,7 +23,7 @@ use crate::{
     model::{Data, of_content, reply},
     reader::{Asked, asked},
     wire::{ends, lower},
-    world::{Content, Left, STAGES},
+    world::{Content, Left, NOW, STAGES},
     wrap::Wrap,
 };
 
@@ -311,5 +311,9 @@ impl Maps for OneEntry {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         Some(&self.scratch)
+    }
+
+    fn now(&self) -> u64 {
+        NOW
     }
 }

@@ -22,7 +22,7 @@ use dns_common::{
 
 use crate::{
     wire::wire,
-    world::{Content, Damage, Held, Left, SERVICES, STAGES, Stage, TTL, ZONES, held},
+    world::{Content, Damage, Held, Left, NOW, SERVICES, STAGES, Stage, TTL, ZONES, held},
 };
 
 /// All that stays the same from packet to packet.
@@ -82,6 +82,10 @@ pub(crate) fn state(stage: &Stage) -> State {
         epoch: stage.epoch,
         listed: stage.listed,
         serial: stage.serial.into(),
+        lease: stage.lease,
+        // For userspace alone.
+        until: 0,
+        denials: stage.denials,
     }
 }
 
@@ -204,5 +208,9 @@ impl Maps for View<'_> {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         Some(self.scratch)
+    }
+
+    fn now(&self) -> u64 {
+        NOW
     }
 }

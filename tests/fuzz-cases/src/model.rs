@@ -9,7 +9,7 @@ use std::{
 use crate::{
     reader::{Asked, asked, datagram},
     wire::{ends, lower, wire},
-    world::{AREA, Content, Left, SERVICES, Stage, ZONES, held},
+    world::{AREA, Content, Left, NOW, SERVICES, Stage, ZONES, held},
 };
 
 /// An answer that a query deserves.
@@ -45,7 +45,7 @@ pub(crate) enum Data {
 pub fn deserved(frame: &[u8], stage: &Stage) -> Option<Reply> {
     let datagram = datagram(frame)?;
     let is_service = SERVICES.contains(&(datagram.address, datagram.port));
-    if !stage.ready || !is_service {
+    if !stage.ready || !is_service || stage.lease <= NOW {
         return None;
     }
     let asked = asked(datagram.payload)?;
@@ -76,12 +76,13 @@ pub(crate) fn reply(kind: &'static str, data: Data, asked: &Asked) -> Option<Rep
 
 fn find(asked: &Asked, stage: &Stage) -> Option<(&'static str, Data)> {
     let name = lower(&asked.name);
+    let may_deny = stage.negative && stage.denials > NOW;
     let Some(content) = names().get(&name) else {
-        let zone = zone(&name).filter(|_| stage.negative && stage.epoch != 0)?;
+        let zone = zone(&name).filter(|_| may_deny && stage.epoch != 0)?;
         return Some(("nxdomain", Data::No { rcode: 3, zone }));
     };
     match of_content(content, name.len(), asked)? {
-        denied @ ("nodata", _) => (stage.negative && stage.listed != 0).then_some(denied),
+        denied @ ("nodata", _) => (may_deny && stage.listed != 0).then_some(denied),
         found => Some(found),
     }
 }

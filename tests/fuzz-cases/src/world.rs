@@ -41,7 +41,14 @@ pub struct Stage {
     pub listed: u64,
     /// The serial number of the zones.
     pub serial: u32,
+    /// Until when answers are given.
+    pub lease: u64,
+    /// Until when names and types are denied.
+    pub denials: u64,
 }
+
+/// When every packet comes, in ticks of the kernel's clock.
+pub(crate) const NOW: u64 = 1 << 40;
 
 /// All is known, and may be denied.
 const COMPLETE: Stage = Stage {
@@ -51,10 +58,12 @@ const COMPLETE: Stage = Stage {
     epoch: 7,
     listed: 1,
     serial: 0xfedc_ba98,
+    lease: u64::MAX,
+    denials: u64::MAX,
 };
 
 /// The stages of the maps that each packet meets.
-pub const STAGES: [Stage; 5] = [
+pub const STAGES: [Stage; 8] = [
     COMPLETE,
     Stage {
         negative: false,
@@ -69,6 +78,20 @@ pub const STAGES: [Stage; 5] = [
     Stage {
         listed: 0,
         epoch: u64::MAX,
+        lease: NOW + 1,
+        denials: NOW + 1,
+        ..COMPLETE
+    },
+    Stage {
+        denials: NOW,
+        ..COMPLETE
+    },
+    Stage {
+        lease: NOW,
+        ..COMPLETE
+    },
+    Stage {
+        lease: 0,
         ..COMPLETE
     },
     Stage {

@@ -25,7 +25,7 @@ pub struct Case {
 const NGINX: &str = "nginx.default.svc.cluster.local";
 
 /// The whole table; every outcome but those that depend on the maps' state ([`Miss::NotConfigured`],
-/// [`Miss::NegativeOff`], [`Miss::Incomplete`]) or on the packet's memory ([`Miss::NoRoom`]) is in it.
+/// [`Miss::LeaseExpired`], [`Miss::NegativeOff`], [`Miss::Incomplete`]) or on the packet's memory ([`Miss::NoRoom`]) is in it.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = answers::single();

@@ -28,6 +28,8 @@ pub const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 pub const SERVICE6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0xa);
 /// TTL of the records in seconds.
 pub const TTL: u32 = 5;
+/// The time at which packets come on the host, in ticks of the kernel's clock.
+pub const NOW: u64 = 1 << 40;
 /// Serial number of the zones; each of its octets is another.
 pub const SERIAL: u32 = 0x65f1_2b80;
 /// The zones in which names are denied, and `true` for those whose names only the server can work out.
@@ -121,21 +123,24 @@ pub fn config() -> Config {
     Config {
         version: ABI_VERSION,
         ports: Config::port_bit(53),
-        offload: 0,
         recursion: u64::from(Dns::RA),
         negative: 1,
         templates: Templates::new(TTL),
         keys: keys(),
+        ..Config::zeroed()
     }
 }
 
-/// The state: all names are held, and all their types known.
+/// The state: all names are held, all their types known, and neither lease nor denials end.
 #[must_use]
 pub fn state() -> State {
     State {
         epoch: 1,
         listed: 1,
         serial: SERIAL.into(),
+        lease: u64::MAX,
+        until: u64::MAX,
+        denials: u64::MAX,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct HostMaps {
     pub names: HashMap<NameKey, EntryCells>,
     /// The place for sets of answers, if there is one.
     pub scratch: Option<ScratchCells>,
+    /// Nanoseconds of the monotonic clock.
+    pub now: u64,
 }
 
 /// A packet with a limit to its length, as a driver's buffer has.
@@ -56,6 +58,7 @@ impl HostMaps {
                 .map(|(key, entry)| (key, entry.into()))
                 .collect(),
             scratch: Some(ScratchCells::default()),
+            now: fixture::NOW,
         }
     }
 
@@ -126,6 +129,10 @@ impl Maps for HostMaps {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         self.scratch.as_ref()
+    }
+
+    fn now(&self) -> u64 {
+        self.now
     }
 }
 

@@ -64,6 +64,7 @@ fn the_table_reaches_every_outcome() {
     let reached: HashSet<usize> = cases().iter().map(|case| case.outcome.index()).collect();
     let elsewhere = [
         Miss::NotConfigured,
+        Miss::LeaseExpired,
         Miss::NegativeOff,
         Miss::Incomplete,
         Miss::NoRoom,

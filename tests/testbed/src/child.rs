@@ -127,6 +127,11 @@ impl Child {
             .with_context(|| format!("can't send {signal} to {}", self.name))
     }
 
+    /// Its status, if it has ended.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
+    }
+
     /// Waits until the program ends by itself, or by a signal already sent.
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + timeout;

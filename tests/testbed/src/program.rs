@@ -16,15 +16,20 @@ static BUILT: LazyLock<Mutex<HashMap<String, Result<PathBuf, String>>>> =
 
 /// The program of a package of the same name, in the profile of the program that asks; built once in a process.
 pub fn program(package: &str) -> Result<PathBuf> {
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built
-        .entry(package.to_owned())
-        .or_insert_with(|| build(package).map_err(|error| format!("{error:#}")))
-        .clone()
-        .map_err(|error| anyhow!("can't build {package}: {error}"))
+    program_with(package, package, None)
 }
 
-fn build(package: &str) -> Result<PathBuf> {
+/// A program of a package, which may need a feature of it; as [`program`].
+pub fn program_with(package: &str, program: &str, feature: Option<&str>) -> Result<PathBuf> {
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built
+        .entry(program.to_owned())
+        .or_insert_with(|| build(package, program, feature).map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(|error| anyhow!("can't build {program}: {error}"))
+}
+
+fn build(package: &str, program: &str, feature: Option<&str>) -> Result<PathBuf> {
     // This program is <target>/<profile>/deps/<name>.
     let this = env::current_exe()?;
     let folder = this
@@ -37,7 +42,8 @@ fn build(package: &str) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--package", package, "--bin", package])
+        .args(["build", "--quiet", "--package", package, "--bin", program])
+        .args(feature.map(|feature| format!("--features={feature}")))
         .arg("--target-dir")
         .arg(target)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -56,5 +62,5 @@ fn build(package: &str) -> Result<PathBuf> {
         command.arg("--release");
     }
     crate::output(&mut command)?;
-    Ok(folder.join(package))
+    Ok(folder.join(program))
 }

@@ -5,14 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use hickory_proto::rr::RecordType;
 use testbed::{
-    Bpffs, Child, PodFiles, Scratch, Table, Topology, Upstream, interrupt, kubelet_resolv_conf,
-    output, remove_settings, udp_query,
+    Bpffs, Child, PodFiles, Scratch, Signal, Table, Topology, Upstream, interrupt,
+    kubelet_resolv_conf, output, remove_settings, udp_query,
 };
 
 use super::{
@@ -33,6 +33,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 /// Everything the demo has started; dropping it ends and removes it all, dns-ctl first.
 pub(super) struct Cluster {
     dns_ctl: Child,
+    started: Instant,
     upstream: Upstream,
     frontend_files: PodFiles,
     logger_files: PodFiles,
@@ -68,22 +69,11 @@ impl Cluster {
         };
         let program = workspace.target_dir.join("release/dns-ctl");
 
-        let mut command = without_settings(bed.node.command(&program));
-        command
-            .arg("run")
-            .arg("--manifests")
-            .arg(manifests.path())
-            .args(["--interface", "pod-*"])
-            .args(["--service-ip", &SERVICE_IP.to_string()])
-            .args(["--listen", &format!("{SERVICE_IP}:{DNS_PORT}")])
-            .args(["--upstream", &upstream.address().to_string()])
-            .arg("--bpffs")
-            .arg(bpffs.path())
-            .args(["--metrics-listen", &METRICS.to_string()]);
-        let mut dns_ctl = Child::spawn("dns-ctl", &mut command)?;
-        wait_until_ready(&mut dns_ctl, &bed)?;
-        Ok(Self {
+        let mut command = run_command(&program, &bed, &bpffs, manifests.path(), &upstream);
+        let dns_ctl = Child::spawn("dns-ctl", &mut command)?;
+        let mut cluster = Self {
             dns_ctl,
+            started: Instant::now(),
             upstream,
             frontend_files: files("default")?,
             logger_files: files("shared")?,
@@ -91,7 +81,58 @@ impl Cluster {
             bpffs,
             bed,
             program,
-        })
+        };
+        cluster.wait_until_ready()?;
+        Ok(cluster)
+    }
+
+    /// Waits until dns-ctl says that it is ready, or until somebody interrupts.
+    pub(super) fn wait_until_ready(&mut self) -> Result<()> {
+        let bed = &self.bed;
+        self.dns_ctl
+            .wait_for("/readyz to say 200", START_LIMIT, || {
+                if interrupt::is_there() {
+                    return Ok(Some(()));
+                }
+                let reply = testbed::get(&bed.node, METRICS, "/readyz", REQUEST_LIMIT)?;
+                ensure!(
+                    reply.status == 200,
+                    "it says {} {}",
+                    reply.status,
+                    reply.body.trim()
+                );
+                Ok(Some(()))
+            })?;
+        interrupt::check()
+    }
+
+    /// Whether dns-ctl was started a short time ago and does not yet say that it is ready.
+    pub(super) fn is_starting(&self) -> bool {
+        let ready = testbed::get(&self.bed.node, METRICS, "/readyz", REQUEST_LIMIT);
+        self.started.elapsed() < START_LIMIT && !ready.is_ok_and(|reply| reply.status == 200)
+    }
+
+    /// Ends dns-ctl as a crash would, with no chance to tidy up.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.dns_ctl.signal(Signal::SIGKILL)?;
+        self.dns_ctl.wait(START_LIMIT)?;
+        Ok(())
+    }
+
+    /// Starts dns-ctl again.
+    pub(super) fn start_again(&mut self) -> Result<()> {
+        let Self {
+            program,
+            bed,
+            bpffs,
+            manifests,
+            upstream,
+            ..
+        } = self;
+        let mut command = run_command(program, bed, bpffs, manifests.path(), upstream);
+        self.dns_ctl = Child::spawn("dns-ctl", &mut command)?;
+        self.started = Instant::now();
+        Ok(())
     }
 
     /// Runs a program in a pod, to its end.
@@ -135,7 +176,7 @@ impl Cluster {
         let mut command = without_settings(self.bed.node.command(&self.program));
         command
             .args(["status", "--output", "json", "--bpffs"])
-            .arg(self.bpffs.path());
+            .arg(pin_folder(&self.bpffs));
         let text = output(&mut command)?;
         serde_json::from_str(&text)
             .with_context(|| format!("`dns-ctl status --output json` says `{}`", text.trim()))
@@ -153,32 +194,54 @@ impl Cluster {
         self.dns_ctl.output()
     }
 
-    /// Ends dns-ctl in order, then removes everything.
-    pub(super) fn stop(self) -> Result<()> {
+    /// Ends dns-ctl in order, then removes everything; gives what `dns-ctl uninstall` has found to remove.
+    pub(super) fn stop(self) -> Result<String> {
         let status = self.dns_ctl.stop()?;
         ensure!(
             status.success(),
             "dns-ctl did not end cleanly on SIGTERM ({status})"
         );
-        Ok(())
+        let mut command = without_settings(self.bed.node.command(&self.program));
+        command
+            .args(["uninstall", "--bpffs"])
+            .arg(pin_folder(&self.bpffs));
+        output(&mut command)
     }
 }
 
-fn wait_until_ready(dns_ctl: &mut Child, bed: &Topology) -> Result<()> {
-    dns_ctl.wait_for("/readyz to say 200", START_LIMIT, || {
-        if interrupt::is_there() {
-            return Ok(Some(()));
-        }
-        let reply = testbed::get(&bed.node, METRICS, "/readyz", REQUEST_LIMIT)?;
-        ensure!(
-            reply.status == 200,
-            "it says {} {}",
-            reply.status,
-            reply.body.trim()
-        );
-        Ok(Some(()))
-    })?;
-    interrupt::check()
+/// `dns-ctl run` in the node.
+fn run_command(
+    program: &Path,
+    bed: &Topology,
+    bpffs: &Bpffs,
+    manifests: &Path,
+    upstream: &Upstream,
+) -> Command {
+    let mut command = without_settings(bed.node.command(program));
+    command
+        .arg("run")
+        .arg("--manifests")
+        .arg(manifests)
+        .args(["--exclude-interface", "uplink"])
+        .args(["--service-ip", &SERVICE_IP.to_string()])
+        .args(["--listen", &format!("{SERVICE_IP}:{DNS_PORT}")])
+        .args(["--upstream", &upstream.address().to_string()])
+        .arg("--bpffs")
+        .arg(pin_folder(bpffs))
+        .args(["--metrics-listen", &METRICS.to_string()])
+        .args(["--lameduck", "0"]);
+    command
+}
+
+/// Where dns-ctl pins what outlives it.
+fn pin_folder(bpffs: &Bpffs) -> PathBuf {
+    bpffs.path().join("kxdns")
+}
+
+/// The command without settings of dns-ctl that happen to be in this environment.
+fn without_settings(mut command: Command) -> Command {
+    remove_settings(&mut command);
+    command
 }
 
 /// A copy of a folder of manifests, to which the demo can add.
@@ -189,10 +252,4 @@ fn copy_of(folder: &Path) -> Result<Scratch> {
         fs::copy(entry.path(), copy.path().join(entry.file_name()))?;
     }
     Ok(copy)
-}
-
-/// The command without settings of dns-ctl that happen to be in this environment.
-fn without_settings(mut command: Command) -> Command {
-    remove_settings(&mut command);
-    command
 }

@@ -225,6 +225,9 @@ const fn hint(miss: Miss) -> Option<&'static str> {
         Miss::NotConfigured => {
             "dns-ctl is just starting, or failed before it had written the configuration; its log tells"
         }
+        Miss::LeaseExpired => {
+            "start dns-ctl again; if one runs, its log tells why it does not renew the lease"
+        }
         Miss::OutsideZones => {
             "only names of the cluster are answered in the kernel; if this is one, give its domain to \
              `dns-ctl run` by --cluster-domain"

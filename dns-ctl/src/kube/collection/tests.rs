@@ -329,3 +329,30 @@ fn a_duplicate_that_is_not_selected_hides_the_one_before() {
     assert_eq!(names(&collection), [] as [&str; 0]);
     assert_eq!(collection.problems().len(), 1);
 }
+
+#[test]
+fn the_slices_of_dns_come_in_their_list() {
+    let wanted = Wanted {
+        slices: vec![SliceList::Headless, SliceList::Foreign, SliceList::Dns],
+        ..Wanted::default()
+    };
+    let text = |name: &str, namespace: &str| {
+        format!(
+            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nendpoints: []\n\
+             metadata:\n  name: {name}\n  namespace: {namespace}\n  labels:\n    k8s-app: kube-dns\n    \
+             kubernetes.io/service-name: dns\n    \
+             endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io\n"
+        )
+    };
+    let text = text("a", "kube-system") + &text("b", "default");
+    let collection = Collection::new(wanted).after(reading(&[("f", Some(text))]));
+    assert_eq!(collection.problems(), []);
+    let expected = [
+        "headless done",
+        "foreign done",
+        "dns kube-system/a",
+        "dns done",
+    ];
+    let all = objects(&collection);
+    assert_eq!(all[all.len() - expected.len()..], expected);
+}

@@ -42,7 +42,10 @@ struct Zoned {
 
 impl Zoned {
     fn start(path: &Path) -> Self {
-        let manifests = Manifests::open(path, wanted()).unwrap();
+        Self::follow(Manifests::open(path, wanted()).unwrap())
+    }
+
+    fn follow(manifests: Manifests) -> Self {
         let (sender, events) = mpsc::channel(16);
         let (config_map_sender, config_map) = watch::channel(None);
         let metrics = Arc::new(Metrics::new());
@@ -89,6 +92,18 @@ impl Zoned {
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn what_changes_before_it_is_followed_is_in_the_first_lists() {
+    let folder = folder();
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, service("a", "10.0.0.1")).unwrap();
+    let manifests = Manifests::open(folder.path(), wanted()).unwrap();
+    fs::write(&file, service("a", "10.0.0.2")).unwrap();
+    let mut followed = Zoned::follow(manifests);
+    followed.reading().await;
+    assert_eq!(followed.address("a").as_deref(), Some("10.0.0.2"));
 }
 
 #[tokio::test]

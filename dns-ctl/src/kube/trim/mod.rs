@@ -8,6 +8,7 @@ mod slice;
 
 pub use config_map::ConfigMap;
 pub use pod::ENDED_PHASES;
+pub(super) use service::{DNS_LABEL, DNS_NAMESPACE};
 
 use std::fmt::Debug;
 

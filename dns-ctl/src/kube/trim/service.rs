@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Namespace and label of the cluster's DNS Service, by Kubernetes convention.
-const DNS_NAMESPACE: &str = "kube-system";
-const DNS_LABEL: (&str, &str) = ("k8s-app", "kube-dns");
+pub(in crate::kube) const DNS_NAMESPACE: &str = "kube-system";
+pub(in crate::kube) const DNS_LABEL: (&str, &str) = ("k8s-app", "kube-dns");
 /// The ClusterIP of headless Services.
 const HEADLESS: &str = "None";
 /// The type of Services that stand for another name.

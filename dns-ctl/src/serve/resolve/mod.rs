@@ -26,6 +26,7 @@ mod peer;
 mod probe;
 mod query;
 pub mod question;
+pub mod reach;
 pub mod response;
 mod routes;
 mod stored;

@@ -25,6 +25,8 @@ use crate::{
     },
 };
 
+/// How long queries under way may take at the end.
+const GRACE: Duration = Duration::from_secs(3);
 const NGINX: &str = "nGinx.default.svc.cluster.local.";
 
 const LIMITS: Limits = Limits {
@@ -73,6 +75,7 @@ fn start(upstreams: &[Upstream]) -> Running {
         service,
         Liveness::default().part("server", PATIENCE),
         shutdown.clone(),
+        GRACE,
     ));
     Running {
         address,

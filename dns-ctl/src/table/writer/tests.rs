@@ -16,6 +16,7 @@ struct Memory {
     refuses: bool,
     keeps: bool,
     denying: bool,
+    puts: usize,
 }
 
 impl Sink for Memory {
@@ -28,6 +29,7 @@ impl Sink for Memory {
             return Err(SinkError::Full);
         }
         assert!(is_new || !self.denying, "replaced while names are denied");
+        self.puts += 1;
         self.rows.insert(key, row.clone());
         Ok(())
     }
@@ -44,6 +46,20 @@ impl Sink for Memory {
     fn stop_denying(&mut self) -> Result<(), SinkError> {
         self.denying = false;
         Ok(())
+    }
+}
+
+impl Readable for Memory {
+    fn found(&self, key: NameKey, row: &Row) -> Result<Found, SinkError> {
+        Ok(match self.rows.get(&key) {
+            None => Found::Nothing,
+            Some(held) if held == row => Found::Same,
+            Some(_) => Found::Other,
+        })
+    }
+
+    fn keys(&self) -> Result<Vec<NameKey>, SinkError> {
+        Ok(self.rows.keys().copied().collect())
     }
 }
 
@@ -247,5 +263,66 @@ proptest! {
         prop_assert!(!table.is_unsettled());
         let all: HashMap<_, _> = last.into_iter().filter_map(|(key, row)| Some((key, row?))).collect();
         prop_assert_eq!(map.rows, all);
+    }
+}
+
+#[test]
+fn what_another_left_in_the_map_is_kept_changed_or_removed() {
+    let mut map = memory(4);
+    for (name, key, last) in [(b'a', 1, 1), (b'b', 2, 2), (b'c', 3, 3), (b'x', 5, 9)] {
+        let row = wanted(name, key, Some(last)).row.unwrap();
+        map.rows.insert(NameKey(key), row);
+    }
+    map.denying = true;
+    // The table says otherwise, and is not believed.
+    let mut table = Table::default();
+    table.done(Step::Put(NameKey(7), wanted(b'q', 7, Some(7)).row.unwrap()));
+    let report = reconcile(
+        &mut table,
+        &mut map,
+        [
+            wanted(b'a', 1, Some(1)),
+            wanted(b'b', 2, Some(20)),
+            wanted(b'd', 4, Some(4)),
+            // Under the key of a name that is no longer wanted.
+            wanted(b'y', 5, Some(9)),
+        ],
+    );
+    assert!(report.error.is_none());
+    assert_eq!(map.rows, *table.held());
+    assert_eq!(table.held().len(), 4);
+    assert_eq!(map.puts, 3, "what was as it should be was not written");
+    assert!(
+        table.left_out().next().is_none(),
+        "there was room once `c` was gone"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_in_the_map_only_what_is_wanted_stays(
+        before in proptest::collection::hash_map(0..12_u64, (0..12_u8, 0..3_u8), 0..12),
+        after in proptest::collection::hash_map(0..12_u8, (0..12_u64, 0..3_u8), 0..12),
+        capacity in 1..14_usize,
+        refuses in any::<bool>(),
+        denying in any::<bool>(),
+    ) {
+        let mut map = memory(capacity);
+        for (&key, &(name, last)) in &before {
+            map.rows.insert(NameKey(key), wanted(name, key, Some(last)).row.unwrap());
+        }
+        map.refuses = refuses;
+        map.denying = denying;
+        let mut table = Table::default();
+        let all: Vec<Wanted> =
+            after.iter().map(|(&name, &(key, last))| wanted(name, key, Some(last))).collect();
+        reconcile(&mut table, &mut map, all.clone());
+        prop_assert_eq!(&map.rows, table.held());
+        for row in map.rows.values() {
+            prop_assert!(all.iter().any(|it| it.row.as_ref() == Some(row)), "nobody wants {:?}", row);
+        }
+        let left_out = table.left_out().count();
+        prop_assert_eq!(left_out + map.rows.len(), all.len(), "nothing is forgotten");
+        prop_assert!(!map.denying || table.is_complete(), "denied while names are left out");
     }
 }

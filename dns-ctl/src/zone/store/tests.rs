@@ -1,5 +1,7 @@
 //! Event sequences and the zones they lead to.
 
+mod dns;
+mod kept;
 mod policy;
 mod random;
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::zone::{
     EndpointNames, Found, Node,
     fixture::{Cluster, apply, external, ip, ips, list, name, namespace, pod, service, slice},
-    object::Change,
+    object::{Change, Reach},
 };
 
 fn synced(services: Vec<Service>, namespaces: &[&str]) -> Store {

@@ -253,6 +253,20 @@ impl ApiError {
         }
     }
 
+    /// 503: the server can't just now.
+    #[must_use]
+    pub fn unavailable(retry_after: u32) -> Self {
+        Self {
+            details: json!({ "retryAfterSeconds": retry_after }),
+            retry_after: Some(retry_after),
+            ..Self::new(
+                503,
+                "ServiceUnavailable",
+                "The server is currently unable to handle the request.",
+            )
+        }
+    }
+
     /// 500: the server's own fault.
     #[must_use]
     pub fn internal(why: &str) -> Self {

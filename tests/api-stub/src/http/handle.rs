@@ -1,7 +1,7 @@
 //! Requests: reads what is asked, asks the core, answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
@@ -43,7 +43,7 @@ pub(crate) async fn handle(
         .unwrap_or_default();
     let (verb, kind) = classify(&route, &parts.method, &params);
     sleep(shared.faults.delay()).await;
-    let result = match shared.faults.failure(verb) {
+    let result = match shared.faults.failure(verb, kind) {
         Some(failure) => Err(failure.error()),
         None => reply(&shared, &parts, body, &route, &params).await,
     };
@@ -67,6 +67,7 @@ pub(crate) async fn handle(
         }
     };
     shared.journal.record(journal::Request {
+        at: Instant::now(),
         method: parts.method.to_string(),
         target: parts.uri.to_string(),
         verb,

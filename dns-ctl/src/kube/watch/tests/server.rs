@@ -61,7 +61,7 @@ impl Server {
 
     pub(super) fn client(&self) -> Client {
         let url = format!("http://{}", self.address).parse().unwrap();
-        Client::try_from(kube::Config::new(url)).unwrap()
+        crate::kube::connection::client(kube::Config::new(url)).unwrap()
     }
 
     /// The parameters of the requests for a path, in their order.

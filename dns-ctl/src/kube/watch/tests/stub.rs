@@ -6,7 +6,7 @@ use super::*;
 
 /// A client of a stub that has the usual Namespaces.
 fn stub_client(stub: &ApiStub) -> Client {
-    Client::try_from(kube::Config::new(stub.url().parse().unwrap())).unwrap()
+    crate::kube::connection::client(kube::Config::new(stub.url().parse().unwrap())).unwrap()
 }
 
 fn config_map(value: &str) -> Value {

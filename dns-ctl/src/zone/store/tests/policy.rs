@@ -12,7 +12,11 @@ fn synced_needs_every_list_of_the_policy() {
         pods: PodNames::Verified,
         ..Policy::default()
     };
-    for (policy, lists) in [(Policy::default(), 4), (all, 3), (verified, 5)] {
+    let dns = Policy {
+        dns_endpoints: true,
+        ..Policy::default()
+    };
+    for (policy, lists) in [(Policy::default(), 4), (all, 3), (verified, 5), (dns, 5)] {
         let mut store = Store::new(policy.clone());
         let mut needed = Vec::new();
         for event in Cluster::default().events(&policy) {

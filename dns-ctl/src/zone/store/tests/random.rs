@@ -7,7 +7,7 @@ use crate::zone::{fixture::ports, object::Pod};
 
 /// Steps over few names, so that they meet.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Service(Change<Service>),
     Services(Vec<Service>),
     Namespace(Change<Namespace>),
@@ -57,6 +57,7 @@ fn any_slice() -> impl Strategy<Value = EndpointSlice> {
         Just(vec![]),
         Just(vec!["http/tcp/8080"]),
         Just(vec!["http/tcp/8081", "/udp/9"]),
+        Just(vec!["dns/udp/1053", "dns/tcp/1053"]),
     ];
     let parts = ("[st]", any_namespace_name(), "[ab]", endpoints, slice_ports);
     parts.prop_map(|(name, namespace, service, endpoints, ports)| {
@@ -98,11 +99,12 @@ fn any_list() -> impl Strategy<Value = SliceList> {
     prop_oneof![
         Just(SliceList::All),
         Just(SliceList::Headless),
-        Just(SliceList::Foreign)
+        Just(SliceList::Foreign),
+        Just(SliceList::Dns)
     ]
 }
 
-fn any_step() -> BoxedStrategy<Step> {
+pub(super) fn any_step() -> BoxedStrategy<Step> {
     let service = any_service().boxed();
     let slice = any_slice().boxed();
     let pod = any_pod().boxed();
@@ -122,7 +124,7 @@ fn any_step() -> BoxedStrategy<Step> {
     .boxed()
 }
 
-fn any_policy() -> impl Strategy<Value = Policy> {
+pub(super) fn any_policy() -> impl Strategy<Value = Policy> {
     let pods = prop_oneof![
         Just(PodNames::Disabled),
         Just(PodNames::Insecure),
@@ -130,17 +132,19 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     ];
     let endpoints = prop_oneof![Just(EndpointNames::Headless), Just(EndpointNames::All)];
     let namespaces = prop::option::of(Just([Box::from("x"), Box::from("kube-system")].into()));
-    (pods, endpoints, namespaces, any::<bool>()).prop_map(
-        |(pods, endpoints, namespaces, ignore_empty_services)| Policy {
+    let flags = any::<[bool; 2]>();
+    (pods, endpoints, namespaces, flags).prop_map(
+        |(pods, endpoints, namespaces, [ignore_empty_services, dns_endpoints])| Policy {
             pods,
             endpoints,
             namespaces,
             ignore_empty_services,
+            dns_endpoints,
         },
     )
 }
 
-fn events(step: Step) -> Vec<Event> {
+pub(super) fn events(step: Step) -> Vec<Event> {
     match step {
         Step::Service(change) => vec![Event::Service(change)],
         Step::Services(services) => list(services, Event::Service),
@@ -171,7 +175,7 @@ fn fresh(store: &Store) -> Store {
 }
 
 /// What every address points back to, in order.
-fn pointers(zone: &Zone) -> Vec<(IpAddr, crate::zone::Pointers)> {
+pub(super) fn pointers(zone: &Zone) -> Vec<(IpAddr, crate::zone::Pointers)> {
     let pointers = zone.pointers.iter();
     let mut pointers: Vec<_> = pointers
         .map(|(address, names)| (*address, names.as_ref().clone()))
@@ -216,6 +220,7 @@ proptest! {
         prop_assert_eq!(contents(store.zone()), contents(fresh.zone()));
         prop_assert_eq!(pointers(store.zone()), pointers(fresh.zone()));
         prop_assert_eq!(store.zone().dns_addresses(), fresh.zone().dns_addresses());
+        prop_assert_eq!(store.zone().dns_endpoints(), fresh.zone().dns_endpoints());
         for (name, node) in store.zone().nodes() {
             let below = store.zone().nodes().filter(|(other, _)| other.parent().as_ref() == Some(name));
             prop_assert_eq!(usize::try_from(node.children).unwrap(), below.count());
