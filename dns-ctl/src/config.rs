@@ -15,10 +15,11 @@ pub use error::ConfigError;
 
 use crate::{
     args::{Endpoints, KernelNegative, Mode, OnExit, Pods, RunArgs, TcxOrder},
-    attach::{rung::HookChoice, select::InterfacePattern},
+    attach::{rung::HookChoice, select::Selection},
     kube::selector::LabelSelector,
     serve::{
         resolve::Limits,
+        settings::Given,
         upstream::{StubDomain, Upstream},
     },
     zone::{EndpointNames, PodNames, Policy, name::Domain, object::ObjectKey},
@@ -112,9 +113,7 @@ pub struct KernelConfig {
     /// Where on an interface.
     pub hook: HookChoice,
     /// Which interfaces.
-    pub interfaces: Vec<InterfacePattern>,
-    /// And which of these not.
-    pub excluded: Vec<InterfacePattern>,
+    pub interfaces: Selection,
     /// Where among the tcx programs of an interface.
     pub tcx_order: TcxOrder,
     /// How long the kernel answers without a dns-ctl that runs.
@@ -131,6 +130,21 @@ pub struct KernelConfig {
     pub max_names: u32,
     /// Whether names and records may be denied in the kernel.
     pub negative: bool,
+}
+
+impl Config {
+    /// What the flags say of upstreams.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        let resolving = &self.resolving;
+        Given {
+            upstreams: resolving.upstreams.clone(),
+            stubs: resolving.stubs.clone(),
+            resolv_conf: resolving.resolv_conf.clone(),
+            config_map: resolving.config_map.clone(),
+            listen: self.listen.clone(),
+        }
+    }
 }
 
 impl TryFrom<RunArgs> for Config {
@@ -246,8 +260,10 @@ fn kernel(
     }
     Ok(Some(KernelConfig {
         hook: args.hook,
-        interfaces: args.interface.clone(),
-        excluded: args.exclude_interface.clone(),
+        interfaces: Selection {
+            included: args.interface.clone(),
+            excluded: args.exclude_interface.clone(),
+        },
         tcx_order: args.tcx_order,
         lease: Duration::from_secs(args.lease.into()),
         on_exit: args.on_exit,

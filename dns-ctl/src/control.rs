@@ -19,7 +19,7 @@ use crate::{
     metrics::{Metrics, http::Readiness, liveness::Pulse},
     serve::resolve::Resolver,
     snapshot::Memory,
-    zone::{Policy, Zone, name::Domain, object::Arrived, store::Store},
+    zone::{DNS_PORT, Policy, Zone, name::Domain, object::Arrived, store::Store},
 };
 use kernel::{Inherited, KernelSide};
 
@@ -31,8 +31,6 @@ const BEAT: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(5);
 /// Most events that are applied before their result is published.
 const BATCH: usize = 4096;
-/// The port of DNS (RFC 1035, section 4.2).
-pub const DNS_PORT: u16 = 53;
 
 /// Tells the resolver whom it must not ask.
 pub struct OwnAddresses {
@@ -200,7 +198,6 @@ impl Control {
                 kernel.publish(&self.domains, zone, &touched);
             }
             if is_synced {
-                kernel.renew_in_time();
                 kernel.tell_filled();
             }
         }

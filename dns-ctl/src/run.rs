@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Mode,
-    cli::uninstall,
+    attach::removal,
     config::{Config, Source},
     control::{self, Control, OwnAddresses, kernel::KernelSide},
     instance::{Claim, ClaimError},
@@ -33,7 +33,7 @@ use crate::{
         resolve::Resolver,
         server::{self, Server},
         service::Service,
-        settings::{self, Given, Settings},
+        settings::{self, Settings},
     },
     snapshot::Memory,
     zone::{Zone, object::Arrived},
@@ -61,7 +61,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         _ = signals.next() => return Ok(()),
     };
     let settings = (!config.listen.is_empty())
-        .then(|| settings::watch::open(given(&config)))
+        .then(|| settings::watch::open(config.given()))
         .transpose()?;
     let memory = Memory::open(&config, &metrics)?;
     let authority = Authority::new(&config.domains, config.ttl)?;
@@ -192,7 +192,7 @@ async fn clear(bpffs: &Path) {
     if !bpffs.exists() {
         return;
     }
-    match uninstall::remove(bpffs).await {
+    match removal::remove(bpffs).await {
         Ok(removed) if removed.is_empty() => {}
         Ok(removed) => tracing::info!(
             things = removed.len(),
@@ -258,16 +258,4 @@ async fn open_source(
             Box::pin(watch::watch(client, wanted, events, config_map, metrics))
         }
     })
-}
-
-/// What the flags say of upstreams.
-fn given(config: &Config) -> Given {
-    let resolving = &config.resolving;
-    Given {
-        upstreams: resolving.upstreams.clone(),
-        stubs: resolving.stubs.clone(),
-        resolv_conf: resolving.resolv_conf.clone(),
-        config_map: resolving.config_map.clone(),
-        listen: config.listen.clone(),
-    }
 }

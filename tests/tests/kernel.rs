@@ -150,7 +150,7 @@ fn answers_end_with_the_lease() -> Result<()> {
     let hit = Outcome::Hit(Hit::A);
     let expired = Outcome::Miss(Miss::LeaseExpired);
     for &hook in Hook::ALL {
-        let long = clock.after(Duration::from_mins(1))?;
+        let long = clock.ticks()? + clock.ticks_per(Duration::from_mins(1));
         for (lease, expected) in [(long, hit), (clock.ticks()?, expired)] {
             bench.set_state(State {
                 lease,
@@ -192,7 +192,7 @@ fn denials_end_before_the_lease() -> Result<()> {
     let held = a_query("nginx.default.svc.cluster.local");
     let incomplete = Outcome::Miss(Miss::Incomplete);
     for &hook in Hook::ALL {
-        let lease = clock.after(Duration::from_mins(1))?;
+        let lease = clock.ticks()? + clock.ticks_per(Duration::from_mins(1));
         for (denials, denied) in [(lease, true), (clock.ticks()?, false), (0, false)] {
             bench.set_state(State {
                 lease,

@@ -9,6 +9,7 @@ use aya::{
 use dns_common::{
     clock::{FRAME, TICKS},
     maps::map_name,
+    state::State,
 };
 use nix::time::{ClockId, clock_getres};
 
@@ -86,11 +87,19 @@ impl Clock {
     pub fn ticks_per(&self, duration: Duration) -> u64 {
         ticks_per(duration, self.tick)
     }
+}
 
-    /// When this long has passed from now on.
-    pub fn after(&self, duration: Duration) -> Result<u64, KernelError> {
-        Ok(self.ticks()?.saturating_add(self.ticks_per(duration)))
-    }
+/// Until when names and types are denied, in nanoseconds of `CLOCK_MONOTONIC`: so many ticks before the lease ends.
+///
+/// Without the length of a tick, as if that were now.
+#[must_use]
+pub fn denials_until(state: &State) -> u64 {
+    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::MAX, Duration::from);
+    let ticks = u128::from(state.lease.saturating_sub(state.denials));
+    let earlier = tick.as_nanos().saturating_mul(ticks);
+    state
+        .until
+        .saturating_sub(u64::try_from(earlier).unwrap_or(u64::MAX))
 }
 
 fn ticks_per(duration: Duration, tick: Duration) -> u64 {
@@ -128,6 +137,22 @@ mod tests {
             assert_eq!(ticks_per(tick, tick), 1);
             assert_eq!(ticks_per(tick + nanosecond, tick), 2);
         }
+    }
+
+    #[test]
+    fn denials_end_so_many_ticks_before_the_lease() {
+        let tick = Duration::from(clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).unwrap());
+        let tick = u64::try_from(tick.as_nanos()).unwrap();
+        let state = |lease, denials| State {
+            until: 1000 * tick,
+            lease,
+            denials,
+            ..State::default()
+        };
+        assert_eq!(denials_until(&state(500, 200)), 700 * tick);
+        assert_eq!(denials_until(&state(500, 500)), 1000 * tick);
+        assert_eq!(denials_until(&state(u64::MAX, 0)), 0, "long ago");
+        assert_eq!(denials_until(&State::default()), 0);
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl Hooks {
 
     /// Takes our filters off an interface, and the qdisc if it was made for them.
     pub(super) async fn remove_filters(&self, link: &Link, owns_clsact: bool) {
-        let removed = remove_filters(&link.name).unwrap_or_else(|error| {
+        let removed = remove_filters(link).unwrap_or_else(|error| {
             tracing::warn!(interface = link.name, "{error:#}");
             false
         });
@@ -319,8 +319,12 @@ pub(super) fn remove_filter(link: &Link, filter: Filter) {
 }
 
 /// Removes our filters from an interface, by their program's name; gives whether there were any.
-pub(crate) fn remove_filters(interface: &str) -> anyhow::Result<bool> {
-    match tc::qdisc_detach_program(interface, TcAttachType::Ingress, TC_PROGRAM) {
+pub(crate) fn remove_filters(link: &Link) -> anyhow::Result<bool> {
+    let Ok(link) = named_now(link) else {
+        // They have gone with it.
+        return Ok(false);
+    };
+    match tc::qdisc_detach_program(&link.name, TcAttachType::Ingress, TC_PROGRAM) {
         Ok(()) => Ok(true),
         Err(tc::TcError::IoError(error)) if is_gone(&error) => Ok(false),
         Err(error) => Err(error).context("can't look for filters"),

@@ -164,20 +164,18 @@ impl Interfaces {
             self.forget(index);
         }
         for (index, link) in changes.links {
-            match link {
-                None => {}
-                Some(link) if !self.selection.has(&link) => self.let_go(&link).await,
-                Some(link) => {
-                    self.attacher.note(&link);
-                    if self.offload.knows(index) {
-                        self.offload.look(&[&link]).await;
-                    }
-                    if !self.attacher.attached().contains_key(&index) {
-                        match self.ensure(&link, false).await {
-                            Ok(()) => self.metrics.attached_after(seen.elapsed()),
-                            Err(error) => self.complain(&link, &error),
-                        }
-                    }
+            if !self.selection.has(&link) {
+                self.let_go(index).await;
+                continue;
+            }
+            self.attacher.note(&link);
+            if self.offload.knows(index) {
+                self.offload.look(&[&link]).await;
+            }
+            if !self.attacher.attached().contains_key(&index) {
+                match self.ensure(&link, false).await {
+                    Ok(()) => self.metrics.attached_after(seen.elapsed()),
+                    Err(error) => self.complain(&link, &error),
                 }
             }
         }
@@ -216,10 +214,11 @@ impl Interfaces {
         self.complaints.retain(|index, _| meant.contains(index));
     }
 
-    async fn let_go(&mut self, link: &Link) {
-        if self.attacher.attached().contains_key(&link.index) {
-            self.attacher.detach(link.index).await;
-            self.offload.forget(link.index);
+    /// Takes the program off an interface that is no longer meant.
+    async fn let_go(&mut self, index: u32) {
+        if self.attacher.attached().contains_key(&index) {
+            self.attacher.detach(index).await;
+            self.offload.forget(index);
         }
     }
 

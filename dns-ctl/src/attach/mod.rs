@@ -14,6 +14,7 @@ pub mod links;
 pub mod maps;
 pub mod offload;
 pub mod pins;
+pub mod removal;
 pub mod rung;
 pub mod select;
 pub mod watch;

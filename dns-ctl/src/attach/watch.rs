@@ -27,10 +27,10 @@ type Messages = Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>> +
 /// What has happened to interfaces since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// What is known of each interface that was told of: how it is now, or that it has gone.
-    pub links: BTreeMap<u32, Option<Link>>,
-    /// The interfaces that went, also if others have their indices now.
+    /// The interfaces that went; others may have their indices now.
     pub gone: BTreeSet<u32>,
+    /// The interfaces that came or changed, as they are now.
+    pub links: BTreeMap<u32, Link>,
     /// Whether messages were lost, so that the interfaces have to be listed anew.
     pub lost: bool,
 }
@@ -82,11 +82,11 @@ fn summary(messages: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Changes {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
                 let index = message.header.index;
                 if let Some(link) = read_link(message) {
-                    changes.links.insert(index, Some(link));
+                    changes.links.insert(index, link);
                 }
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
-                changes.links.insert(message.header.index, None);
+                changes.links.remove(&message.header.index);
                 changes.gone.insert(message.header.index);
             }
             NetlinkPayload::Overrun(_) => changes.lost = true,
@@ -132,9 +132,9 @@ mod tests {
             inner(RouteNetlinkMessage::NewLink(named(4, "new"))),
         ]);
         assert!(!changes.lost);
-        assert_eq!(changes.links[&3], None);
+        assert!(!changes.links.contains_key(&3));
         assert_eq!(changes.gone, BTreeSet::from([3]));
-        assert_eq!(changes.links[&4].as_ref().unwrap().name, "new");
+        assert_eq!(changes.links[&4].name, "new");
         assert!(summary(vec![overrun]).lost);
     }
 }

@@ -16,6 +16,7 @@ use super::read_config;
 use crate::{
     args::{Output, StatusArgs},
     attach::{
+        clock::denials_until,
         counters::Outcomes,
         folder::is_claimed,
         maps::{AttachedMap, NamesMap, OutcomeMap, StateMap},
@@ -88,7 +89,7 @@ fn read(bpffs: &Path) -> anyhow::Result<Status> {
         interfaces,
         entries: names.keys().flatten().count(),
         capacity,
-        denies: state.epoch != 0,
+        denies: state.epoch != 0 && !left_until(denials_until(&state))?.is_zero(),
         lease_seconds: left_until(state.until)?.as_secs_f64(),
         hits: outcomes
             .hits()

@@ -26,7 +26,7 @@ use crate::{
     table::{
         Table,
         addresses::{ports_mask, wanted_services},
-        render::Rendering,
+        render::{Rendering, Wanted},
         writer::{Denial, Lease, NameMap, Report, change, reconcile},
     },
     zone::{
@@ -141,7 +141,7 @@ impl KernelSide {
             },
         };
         self.names.renew(lease)?;
-        self.fill.set_lease(lease.until);
+        self.fill.set_lease(&self.names.state());
         Ok(())
     }
 
@@ -173,12 +173,7 @@ impl KernelSide {
         }
     }
 
-    fn wanted(
-        &self,
-        domains: &[Domain],
-        zone: &Zone,
-        touched: &Touched,
-    ) -> Vec<crate::table::render::Wanted> {
+    fn wanted(&self, domains: &[Domain], zone: &Zone, touched: &Touched) -> Vec<Wanted> {
         let rendering = Rendering {
             domains,
             negative: self.negative,

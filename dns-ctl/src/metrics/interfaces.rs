@@ -48,7 +48,7 @@ impl InterfaceMetrics {
         self.without.set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
-    /// Counts an interface that had its program so long after the kernel told of it.
+    /// Counts an interface that had its program so long after the kernel's word of it was taken up.
     pub fn attached_after(&self, delay: Duration) {
         self.delay.observe(delay.as_secs_f64());
     }
@@ -72,7 +72,7 @@ impl Collector for InterfaceMetrics {
         self.without.encode(without)?;
         let delay = encoder.encode_descriptor(
             "kernel_attach_delay",
-            "Time from the word that an interface has come until it had its program",
+            "Time from the moment when the word of an interface was taken up until it had its program",
             Some(&Unit::Seconds),
             self.delay.metric_type(),
         )?;

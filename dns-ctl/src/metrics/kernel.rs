@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::maps::MapData;
-use dns_common::Outcome;
+use dns_common::{Outcome, state::State};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -19,9 +19,8 @@ use prometheus_client::{
 };
 
 use crate::{
-    attach::{counters::Outcomes, maps::OutcomeMap},
+    attach::{clock::denials_until, counters::Outcomes, maps::OutcomeMap},
     control::kernel::left_until,
-    table::writer::{NameMap, Readable as _, SinkError},
 };
 
 /// How full the kernel's map of names is.
@@ -31,20 +30,26 @@ pub struct Fill {
     left_out: AtomicU64,
     denies: AtomicBool,
     until: AtomicU64,
+    denials_until: AtomicU64,
 }
 
 impl Fill {
-    /// States what an instance before has left in the maps.
-    pub fn inherit(&self, names: &NameMap) -> Result<(), SinkError> {
-        let state = names.state();
-        self.set(names.keys()?.len(), 0, state.epoch != 0);
-        self.set_lease(state.until);
-        Ok(())
+    /// States what an instance before has left in the maps: so many names, and how they stand.
+    pub fn inherit(&self, names: usize, state: &State) {
+        self.set(names, 0, state.epoch != 0);
+        self.set_lease(state);
     }
 
-    /// States until when the kernel answers, in nanoseconds of the monotonic clock.
-    pub fn set_lease(&self, until: u64) {
-        self.until.store(until, Relaxed);
+    /// States until when the kernel answers and denies.
+    pub fn set_lease(&self, state: &State) {
+        self.until.store(state.until, Relaxed);
+        self.denials_until.store(denials_until(state), Relaxed);
+    }
+
+    /// Whether names that are not held are denied at this moment.
+    fn denies(&self) -> bool {
+        let left = left_until(self.denials_until.load(Relaxed));
+        self.denies.load(Relaxed) && left.is_ok_and(|left| !left.is_zero())
     }
 
     /// For how long the kernel would go on answering without this process.
@@ -109,7 +114,7 @@ impl Collector for KernelCollector {
             (
                 "kernel_denies_names",
                 "Whether the kernel denies names of the cluster domains that it does not hold (1), or leaves that to userspace (0)",
-                self.fill.denies.load(Relaxed).into(),
+                self.fill.denies().into(),
             ),
             (
                 "kernel_names_capacity",

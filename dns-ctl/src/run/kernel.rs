@@ -31,14 +31,10 @@ use crate::{
         links::Netlink,
         maps::{self, KernelMaps, NamesMap, SharedConfig, StateMap, ZonesMap, set_zones},
         offload::Offload,
-        select::Selection,
         watch::LinkWatch,
     },
     config::{Config, KernelConfig},
-    control::{
-        DNS_PORT,
-        kernel::{Addresses, Inherited, KernelSide, LOADS_IN_ORDER, monotonic},
-    },
+    control::kernel::{Addresses, Inherited, KernelSide, LOADS_IN_ORDER, monotonic},
     metrics::{
         Metrics,
         interfaces::InterfaceMetrics,
@@ -47,9 +43,9 @@ use crate::{
     snapshot::{Scope, Surroundings},
     table::{
         self, Table,
-        writer::{Denial, Lease, NameMap, Readable as _},
+        writer::{Denial, Lease, NameMap},
     },
-    zone::PodNames,
+    zone::{DNS_PORT, PodNames},
 };
 
 /// Octets of an element of the map of names: the kernel's part, key and value, rounded up by its allocator.
@@ -70,7 +66,7 @@ impl KernelPart {
     pub(super) async fn check(kernel_config: &KernelConfig) -> anyhow::Result<()> {
         check_bpffs(&kernel_config.bpffs)?;
         let links = Netlink::open()?.links().await?;
-        selection(kernel_config).among(&links)?;
+        kernel_config.interfaces.among(&links)?;
         drop(Kernel::load(OBJECT, 1)?);
         Ok(())
     }
@@ -89,25 +85,19 @@ impl KernelPart {
         };
         let watch = LinkWatch::open()?;
         let netlink = Netlink::open()?;
-        let selection = selection(kernel_config);
         // Before anything is made.
-        selection.among(&netlink.links().await?)?;
+        kernel_config.interfaces.among(&netlink.links().await?)?;
         let max_names = kernel_config.max_names;
         let folder = PinFolder::claim(&kernel_config.bpffs, |folder| maps::fit(folder, max_names))?;
         let (kernel, maps) = load(&folder, max_names)?;
         let clock = Clock::load(OBJECT)?;
         tell_start(&folder, kernel_config);
         let shared = SharedConfig::read(maps.config)?;
-        let (names, inherited) = take_over(
-            &folder,
-            config,
-            kernel_config,
-            &shared,
-            (maps.names, maps.state, maps.zones),
-        )?;
-
+        let maps_to_fill = (maps.names, maps.state, maps.zones);
+        let (names, inherited) =
+            take_over(folder.start(), config, kernel_config, &shared, maps_to_fill)?;
         let fill = Arc::new(Fill::default());
-        fill.inherit(&names)?;
+        fill.inherit(names.count()?, &names.state());
         metrics.register(Box::new(KernelCollector {
             outcomes: maps.outcomes,
             fill: Arc::clone(&fill),
@@ -132,16 +122,17 @@ impl KernelPart {
         let interfaces = Interfaces::new(
             netlink,
             watch,
-            selection,
+            kernel_config.interfaces.clone(),
             attacher,
             offload,
             folder,
             interface_metrics,
         );
+        let interfaces = interfaces.start().await?;
         let (filled_sender, filled) = oneshot::channel();
         let stop = CancellationToken::new();
         let part = Self {
-            task: tokio::spawn(interfaces.start().await?.run(filled, stop.clone())),
+            task: tokio::spawn(interfaces.run(filled, stop.clone())),
             stop,
             on_exit: kernel_config.on_exit,
         };
@@ -194,13 +185,6 @@ impl KernelPart {
     }
 }
 
-fn selection(kernel_config: &KernelConfig) -> Selection {
-    Selection {
-        included: kernel_config.interfaces.clone(),
-        excluded: kernel_config.excluded.clone(),
-    }
-}
-
 /// Loads the programs with the maps of the folder, and pins them there.
 fn load(folder: &PinFolder, max_names: u32) -> anyhow::Result<(Kernel, KernelMaps)> {
     let mut kernel = Kernel::load_pinned(OBJECT, max_names, &folder.maps())?;
@@ -218,13 +202,13 @@ fn load(folder: &PinFolder, max_names: u32) -> anyhow::Result<(Kernel, KernelMap
 ///
 /// If either is another than the maps were filled for, nothing is denied until they are filled anew.
 fn take_over(
-    folder: &PinFolder,
+    start: Start,
     config: &Config,
     kernel_config: &KernelConfig,
     shared: &SharedConfig,
     (names, state, mut zones_map): (NamesMap<MapData>, StateMap<MapData>, ZonesMap<MapData>),
 ) -> anyhow::Result<(NameMap, Inherited)> {
-    let inherits = matches!(folder.start(), Start::Adopt | Start::AdoptNext);
+    let inherits = matches!(start, Start::Adopt | Start::AdoptNext);
     let held = if inherits {
         shared.get()
     } else {
@@ -237,7 +221,7 @@ fn take_over(
     let now = u64::try_from(monotonic()?.as_nanos()).unwrap_or(u64::MAX);
     let mut names = NameMap::open(names, state, held.keys, now)?;
     // Maps that were made, but never filled, hold nothing that could be newer than a snapshot.
-    let holds = inherits && !names.keys()?.is_empty();
+    let holds = inherits && !names.is_empty()?;
     let scope = Scope::of(config, &Surroundings::read()).digest(&config.domains);
     let inherited = match (holds, now < names.state().until) {
         (false, _) => Inherited::Nothing,

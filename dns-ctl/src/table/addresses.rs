@@ -7,10 +7,7 @@ use std::{
 
 use dns_common::maps::{Config, MAX_SERVICES};
 
-use crate::zone::Zone;
-
-/// The port of DNS (RFC 1035, section 4.2).
-const DNS_PORT: u16 = 53;
+use crate::zone::{DNS_PORT, Zone};
 
 /// Which addresses and ports the kernel answers for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -136,6 +136,16 @@ impl NameMap {
         self.state
     }
 
+    /// Number of names that the map holds: every key is read.
+    pub fn count(&self) -> Result<usize, SinkError> {
+        Ok(self.keys()?.len())
+    }
+
+    /// Whether the map holds no name.
+    pub fn is_empty(&self) -> Result<bool, SinkError> {
+        Ok(self.map.keys().next().transpose()?.is_none())
+    }
+
     /// States what may be denied from now on, and the zone's serial number.
     pub fn publish(&mut self, denial: Denial, serial: u32) -> Result<(), SinkError> {
         let epoch = match (denial.names, self.state.epoch) {

@@ -27,6 +27,8 @@ use name::RelativeName;
 pub use policy::{EndpointNames, PodNames, Policy};
 use records::Records;
 
+/// The port of DNS (RFC 1035, section 4.2).
+pub const DNS_PORT: u16 = 53;
 /// Version of the Kubernetes DNS specification that `dns-version.<domain>` states.
 pub const SCHEMA_VERSION: &str = "1.1.0";
 

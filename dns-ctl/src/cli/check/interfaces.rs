@@ -10,7 +10,6 @@ use crate::{
         layout::LINKS,
         links::{Link, LinkKind, Netlink},
         rung::{Rung, ladder},
-        select::Selection,
     },
     config::KernelConfig,
 };
@@ -51,7 +50,7 @@ pub(super) async fn interfaces(kernel: &KernelConfig) -> Vec<Finding> {
 /// The interfaces that `run` would attach to.
 async fn choose(kernel: &KernelConfig) -> anyhow::Result<Vec<Chosen>> {
     let links = Netlink::open()?.links().await?;
-    let selection = selection(kernel);
+    let selection = &kernel.interfaces;
     let own = folder::links(&kernel.bpffs.join(LINKS)).unwrap_or_default();
     let chosen = selection.among(&links)?.into_iter().map(|link| Chosen {
         link: Link {
@@ -66,13 +65,6 @@ async fn choose(kernel: &KernelConfig) -> anyhow::Result<Vec<Chosen>> {
         is_named: selection.names(link),
     });
     Ok(chosen.collect())
-}
-
-fn selection(kernel: &KernelConfig) -> Selection {
-    Selection {
-        included: kernel.interfaces.clone(),
-        excluded: kernel.excluded.clone(),
-    }
 }
 
 fn judge(chosen: &Chosen, release: Option<Release>) -> Finding {
@@ -159,7 +151,7 @@ fn shorten(mut findings: Vec<Finding>, kernel: &KernelConfig) -> Vec<Finding> {
             INTERFACES,
             format!(
                 "no interface here is {}, so the kernel answers nothing yet",
-                selection(kernel)
+                kernel.interfaces
             ),
             "nothing, if there are no pods here yet; else see the interfaces with `ip link`, and name those of the \
              pods with --interface",
@@ -187,7 +179,7 @@ mod tests {
     use super::*;
     use crate::{
         args::{OnExit, TcxOrder},
-        attach::rung::HookChoice,
+        attach::{rung::HookChoice, select::Selection},
     };
 
     fn chosen(hook: HookChoice, kind: LinkKind, has_xdp: bool) -> Chosen {
@@ -303,8 +295,10 @@ mod tests {
     fn lines_are_bounded_and_nothing_bad_is_hidden() {
         let kernel = KernelConfig {
             hook: HookChoice::Auto,
-            interfaces: vec!["veth*".parse().unwrap()],
-            excluded: Vec::new(),
+            interfaces: Selection {
+                included: vec!["veth*".parse().unwrap()],
+                excluded: Vec::new(),
+            },
             tcx_order: TcxOrder::Last,
             lease: Duration::ZERO,
             on_exit: OnExit::Keep,

@@ -12,13 +12,13 @@ use super::report::{Finding, Verdict};
 use crate::{
     args::Mode,
     config::Config,
-    control::DNS_PORT,
     kube::ConfigMapData,
     serve::{
         resolve::reach::reach,
-        settings::{Given, Settings, watch::is_local},
+        settings::{Settings, watch::is_local},
         upstream::{Upstream, check_not_own},
     },
+    zone::DNS_PORT,
 };
 
 const UPSTREAMS: &str = "upstreams";
@@ -43,7 +43,7 @@ pub(super) async fn upstreams(
     config_map: ConfigMapData,
     dns: &[IpAddr],
 ) -> Vec<Finding> {
-    let mut settings = match Settings::new(given(config), is_local) {
+    let mut settings = match Settings::new(config.given(), is_local) {
         Ok(settings) => settings,
         Err(error) => {
             return vec![Finding::told(
@@ -85,17 +85,6 @@ pub(super) async fn upstreams(
     });
     findings.extend(join_all(asked).await.into_iter().flatten());
     findings
-}
-
-fn given(config: &Config) -> Given {
-    let resolving = &config.resolving;
-    Given {
-        upstreams: resolving.upstreams.clone(),
-        stubs: resolving.stubs.clone(),
-        resolv_conf: resolving.resolv_conf.clone(),
-        config_map: resolving.config_map.clone(),
-        listen: config.listen.clone(),
-    }
 }
 
 async fn ask(upstream: Upstream, own: &[SocketAddr]) -> Asked {

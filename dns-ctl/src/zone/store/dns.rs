@@ -8,13 +8,11 @@ use std::{
 
 use super::Store;
 use crate::zone::{
+    DNS_PORT,
     name::RelativeName,
     object::{EndpointSlice, Protocol, Reach, Service, SliceList},
     records::Records,
 };
-
-/// The port of DNS (RFC 1035, section 4.2).
-const DNS_PORT: u16 = 53;
 
 impl Store {
     pub(super) fn gather_dns_addresses(&mut self) {
