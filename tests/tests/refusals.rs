@@ -17,6 +17,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::MapInfo;
 use dns_ctl::attach::kernel::{Kernel, OBJECT};
+use hickory_proto::{op::ResponseCode, rr::RecordType};
 use kxdns_tests::{
     foreign,
     leftovers::{attached, is_clean},
@@ -338,7 +339,13 @@ fn a_start_that_fails_leaves_what_was_there() -> Result<()> {
     node.child.wait(PATIENCE)?;
     let _xdp = foreign::xdp(&node.bed.node, POD_INTERFACE)?;
     let (pins, before) = (tree(&node.folder())?, attached(&node.bed.node)?);
-    for more in [&[][..], &["--max-names", "100"]] {
+    for more in [
+        &[][..],
+        &["--max-names", "100"],
+        &["--ttl", "60"],
+        &["--cluster-domain", "other.local"],
+        &["--kernel-negative", "off"],
+    ] {
         let flags = [&["--hook", "xdp-generic"], more].concat();
         let mut command = run_command(&node.bed, &node.bpffs, &source, &flags);
         let (code, said) = outcome(&mut command)?;
@@ -347,8 +354,16 @@ fn a_start_that_fails_leaves_what_was_there() -> Result<()> {
         assert_eq!(tree(&node.folder())?, pins, "{more:?}: {said}");
         assert_eq!(attached(&node.bed.node)?, before, "{more:?}: {said}");
         let hits = node.hits()?;
-        assert_eq!(node.resolve(NAME)?, Some(ADDRESS.parse()?));
-        assert_eq!(node.hits()?, hits + 1, "{more:?}");
+        let answer = node.message(NAME, RecordType::A)?;
+        let [record] = &*answer.answers else {
+            anyhow::bail!("{more:?}: {answer}");
+        };
+        assert_eq!(record.data.ip_addr(), Some(ADDRESS.parse()?));
+        assert_eq!(record.ttl, 5, "{more:?}");
+        let denied = node.message(&format!("no-{NAME}"), RecordType::A)?;
+        let code = denied.metadata.response_code;
+        assert_eq!(code, ResponseCode::NXDomain, "{more:?}");
+        assert_eq!(node.hits()?, hits + 2, "{more:?}");
     }
     Ok(())
 }

@@ -93,16 +93,6 @@ impl KernelPart {
         let clock = Clock::load(OBJECT)?;
         tell_start(&folder, kernel_config);
         let shared = SharedConfig::read(maps.config)?;
-        let maps_to_fill = (maps.names, maps.state, maps.zones);
-        let (names, inherited) =
-            take_over(folder.start(), config, kernel_config, &shared, maps_to_fill)?;
-        let fill = Arc::new(Fill::default());
-        fill.inherit(names.count()?, &names.state());
-        metrics.register(Box::new(KernelCollector {
-            outcomes: maps.outcomes,
-            fill: Arc::clone(&fill),
-            capacity: max_names,
-        }));
         let interface_metrics = InterfaceMetrics::default();
         metrics.register(Box::new(interface_metrics.clone()));
 
@@ -119,6 +109,7 @@ impl KernelPart {
             folder.start() == Start::Beside,
         )?;
         let offload = Offload::open(shared.clone())?;
+        let start = folder.start();
         let interfaces = Interfaces::new(
             netlink,
             watch,
@@ -129,6 +120,16 @@ impl KernelPart {
             interface_metrics,
         );
         let interfaces = interfaces.start().await?;
+        // Only now: what an instance before has left is as it was if this one does not get so far.
+        let maps_to_fill = (maps.names, maps.state, maps.zones);
+        let (names, inherited) = take_over(start, config, kernel_config, &shared, maps_to_fill)?;
+        let fill = Arc::new(Fill::default());
+        fill.inherit(names.count()?, &names.state());
+        metrics.register(Box::new(KernelCollector {
+            outcomes: maps.outcomes,
+            fill: Arc::clone(&fill),
+            capacity: max_names,
+        }));
         let (filled_sender, filled) = oneshot::channel();
         let stop = CancellationToken::new();
         let part = Self {
@@ -248,6 +249,8 @@ fn take_over(
             negative,
             templates: Templates::new(config.ttl),
             scope,
+            // What is known of the interfaces by now.
+            offload: config_in_use.offload,
             ..held
         };
     })?;
