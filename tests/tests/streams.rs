@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use hickory_proto::rr::RecordType;
 use kxdns_tests::server::{SERVICE_ADDRESS, SERVICE_NAME, Said, Server, until_closed};
+use socket2::{Domain, Socket, Type};
 use testbed::{Namespace, Table, Upstream, framed, open_files, read_framed, resident, udp_query};
 
 /// How long anything may take that the server is to do at once, or after its own time.
@@ -54,11 +55,31 @@ impl Bed {
     }
 
     fn connect(&self) -> Result<TcpStream> {
-        let stream = self.namespace.run(|| TcpStream::connect(SERVER))??;
+        self.connect_from(Ipv4Addr::LOCALHOST)
+    }
+
+    /// A connection from an address of loopback's.
+    fn connect_from(&self, client: Ipv4Addr) -> Result<TcpStream> {
+        let stream = self.namespace.run(|| -> Result<TcpStream> {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&SocketAddr::new(client.into(), 0).into())?;
+            socket.connect(&SERVER.into())?;
+            Ok(socket.into())
+        })??;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    /// A query over TCP is answered.
+    fn expect_tcp(&self, client: Ipv4Addr) -> Result<()> {
+        let query = query(1, SERVICE_NAME)?;
+        let mut stream = self.connect_from(client)?;
+        stream.write_all(&framed(&query)?)?;
+        let said = Said::read(&query, &read_framed(&mut stream)?)?;
+        ensure!(said == Said::address(SERVICE_ADDRESS), "{said:?}");
+        Ok(())
     }
 
     /// A query over UDP is answered.
@@ -180,18 +201,38 @@ fn silent_clients_are_left() -> Result<()> {
 #[test]
 fn idle_connections_keep_no_one_from_being_served() -> Result<()> {
     let bed = Bed::start()?;
-    let idle = (0..MANY).map(|_| bed.connect());
+    // Of so many clients that each is within its share.
+    let clients = (10..20).cycle().map(|host| Ipv4Addr::new(127, 0, 0, host));
+    let idle = clients.take(MANY).map(|client| bed.connect_from(client));
     let idle = idle.collect::<Result<Vec<_>>>()?;
     for _ in 0..50 {
         bed.expect_udp()?;
     }
     // Over TCP as soon as the server has left the silent ones.
-    let query = query(1, SERVICE_NAME)?;
-    let mut stream = bed.connect()?;
-    stream.write_all(&framed(&query)?)?;
-    let said = Said::read(&query, &read_framed(&mut stream)?)?;
-    assert_eq!(said, Said::address(SERVICE_ADDRESS));
+    bed.expect_tcp(Ipv4Addr::LOCALHOST)?;
     drop(idle);
+    Ok(())
+}
+
+#[test]
+fn one_client_s_connections_leave_room_for_others() -> Result<()> {
+    let bed = Bed::start()?;
+    let idle = (0..MANY).map(|_| bed.connect());
+    let mut idle = idle.collect::<Result<Vec<_>>>()?;
+    let first = idle.first_mut().context("there are many")?;
+    // From now on it may be idle for long.
+    first.write_all(&framed(&query(1, SERVICE_NAME)?)?)?;
+    read_framed(first)?;
+    bed.expect_tcp(Ipv4Addr::new(127, 0, 0, 10))?;
+    // No place had to be given up for that.
+    first.set_nonblocking(true)?;
+    let error = first
+        .peek(&mut [0])
+        .expect_err("it is open, and has nothing to say");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    // Those beyond its share are closed, and not left waiting.
+    let last = idle.last_mut().context("there are many")?;
+    assert_eq!(until_closed(last)?, b"");
     Ok(())
 }
 

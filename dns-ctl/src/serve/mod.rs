@@ -12,6 +12,7 @@
 pub mod answer;
 pub mod authority;
 pub mod compose;
+mod connections;
 pub mod request;
 pub mod resolve;
 pub mod reverse;

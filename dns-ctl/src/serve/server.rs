@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::{
-    net::TcpListener,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connections::{Connections, Place},
     service::{Action, Arrival, Service},
     tcp,
     udp::{Route, Socket},
@@ -22,8 +22,6 @@ use crate::metrics::{label::Transport, liveness::Pulse};
 const MAX_REQUEST: usize = 4096;
 /// Most UDP sockets for one address; more would cost memory and help no one.
 const MOST_SOCKETS: usize = 16;
-/// How many TCP connections may be open, over all listeners.
-const CONNECTIONS: usize = 256;
 /// How long the server may do nothing before it counts as dead.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it shows that it is alive.
@@ -124,7 +122,8 @@ impl Server {
         shutdown: CancellationToken,
         grace: Duration,
     ) {
-        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        // Those of all listeners together.
+        let connections = Connections::new();
         let mut listeners = JoinSet::new();
         for socket in self.udp {
             listeners.spawn(serve_udp(
@@ -220,7 +219,7 @@ async fn send(socket: &Socket, reply: &[u8], route: Route) {
 async fn serve_tcp(
     listener: TcpListener,
     service: Arc<Service>,
-    connections: Arc<Semaphore>,
+    connections: Arc<Connections>,
     shutdown: CancellationToken,
     grace: Duration,
 ) {
@@ -231,12 +230,15 @@ async fn serve_tcp(
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                let (service, shutdown) = (Arc::clone(&service), shutdown.clone());
-                served.spawn(async move {
-                    let _permit = permit;
-                    tcp::serve(stream, service, shutdown).await;
-                });
+            Ok((stream, client, place)) => {
+                // One too many of this client is closed.
+                if let Some(taken) = connections.take(place, client.ip()) {
+                    let (service, shutdown) = (Arc::clone(&service), shutdown.clone());
+                    served.spawn(async move {
+                        let _taken = taken;
+                        tcp::serve(stream, service, shutdown).await;
+                    });
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
@@ -252,14 +254,11 @@ async fn serve_tcp(
 /// Waits until there is room for a connection, then for the connection.
 async fn accept(
     listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> io::Result<(tokio::net::TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    connections: &Connections,
+) -> io::Result<(TcpStream, SocketAddr, Place)> {
+    let place = connections.place().await.map_err(io::Error::other)?;
+    let (stream, client) = listener.accept().await?;
+    Ok((stream, client, place))
 }
 
 async fn drain(mut tasks: JoinSet<()>, grace: Duration) {

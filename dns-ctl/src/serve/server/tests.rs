@@ -7,7 +7,7 @@ use hickory_proto::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UdpSocket},
+    net::{TcpSocket, TcpStream, UdpSocket},
     task::JoinHandle,
 };
 
@@ -16,6 +16,7 @@ use crate::{
     metrics::{Metrics, liveness::Liveness},
     serve::{
         authority::Authority,
+        connections::MOST_OF_ONE,
         resolve::{Limits, Resolver},
         upstream::{Routes, Upstream},
     },
@@ -361,4 +362,34 @@ async fn a_connection_that_says_nothing_is_closed_soon() {
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let closed = timeout(Duration::from_secs(5), silent.read(&mut [0; 1])).await;
     assert_eq!(closed.unwrap().unwrap(), 0);
+}
+
+/// A connection from an address of the caller's choice.
+async fn connect_from(client: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{client}:0").parse().unwrap()).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// Asks over a connection; whether there was an answer.
+async fn answers(stream: &mut TcpStream) -> bool {
+    let bytes = framed(&query(9, NGINX).to_vec().unwrap());
+    // What is closed already may take the octets or not; it gives none back.
+    let sent = stream.write_all(&bytes).await;
+    sent.is_ok() && stream.read(&mut [0; 512]).await.is_ok_and(|read| read > 0)
+}
+
+#[tokio::test]
+async fn a_client_with_too_many_connections_keeps_no_other_out() {
+    let server = start(&[]);
+    let mut greedy = Vec::new();
+    for number in 0..MOST_OF_ONE {
+        let mut stream = connect_from("127.0.0.2", server.address).await;
+        assert!(answers(&mut stream).await, "connection {number}");
+        greedy.push(stream);
+    }
+    let mut over = connect_from("127.0.0.2", server.address).await;
+    assert!(!answers(&mut over).await, "one more of the same client");
+    let mut other = connect_from("127.0.0.3", server.address).await;
+    assert!(answers(&mut other).await, "another client");
 }
