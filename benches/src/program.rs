@@ -11,7 +11,7 @@ use std::{borrow::Cow, fs, path::PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use bench_ebpf::SLOTS;
 use clap::Args;
-use dns_common::Hook;
+use dns_common::{Hook, sample::MAX_SHIFT};
 use dns_ctl::attach::kernel::OBJECT;
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Kernel object to measure instead of the one that was built in (`cargo xtask build-ebpf` says where one is)
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
+    /// Have the programs take samples of one query in 2^SHIFT for `dns-ctl top`, as while somebody looks
+    #[arg(long, value_name = "SHIFT", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_SHIFT)))]
+    samples: Option<u32>,
     /// Write the results into a file, too; the format is `json`
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
     pub(crate) output: Option<Vec<String>>,
@@ -62,6 +65,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         ensure!(population > 0, "--names has to be 8 or more");
         eprintln!("{names} names: filling the map");
         let mut loaded = Loaded::new(&object, population)?;
+        if let Some(shift) = arguments.samples {
+            loaded.take_samples(shift)?;
+        }
         let mut series: Vec<Series> = series_of_all();
         for round in 1..=arguments.rounds {
             eprintln!("{names} names: round {round} of {}", arguments.rounds);
@@ -122,6 +128,9 @@ impl Series {
     fn measure(&mut self, loaded: &mut Loaded, population: usize) -> Result<()> {
         let packets = self.kind.draw(population, SLOTS as usize);
         let (hook, subject) = (self.hook, Who::Subject(self.kind.subject));
+        loaded.set_limit(self.kind.limit)?;
+        // The first packet of a client is within any limit.
+        loaded.give(hook, subject, &packets[0], 1)?;
         let before = self.counted(loaded)?;
 
         loaded.set_packets(&packets)?;

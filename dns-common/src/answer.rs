@@ -51,6 +51,12 @@ pub struct Sums {
 }
 
 impl Answer {
+    /// No answer, but the word to ask over TCP.
+    pub const TRUNCATED: Self = Self {
+        hit: Hit::Truncated,
+        number: 0,
+    };
+
     /// Whether it says that there is nothing, so that an SOA record goes with it (RFC 2308).
     #[inline(always)]
     #[must_use]
@@ -166,6 +172,11 @@ fn write_dns(
         Hit::NxDomain => NAME_ERROR,
         _ => 0,
     };
+    // Nothing is said of the name, so not with authority either.
+    let flags = match answer.hit {
+        Hit::Truncated => Dns::TC,
+        _ => Dns::AA,
+    };
     let (answers, authorities) = if answer.is_negative() {
         ([0, 0], [0, 1])
     } else {
@@ -173,7 +184,7 @@ fn write_dns(
     };
     *dns = Dns {
         id: dns.id,
-        flags: Dns::QR | Dns::AA | dns.flags & Dns::RD,
+        flags: Dns::QR | flags | dns.flags & Dns::RD,
         // AD and CD are clear in authoritative responses (RFC 4035, section 3.1.6).
         flags2: config.recursion() | rcode,
         questions: [0, 1],

@@ -154,6 +154,16 @@ impl Entry {
         )
     }
 
+    /// Whether name and sets are those that were written together under this key: one that is read while it is
+    /// replaced may be a mixture.
+    #[must_use]
+    pub fn is_whole(&self, keys: &HashKeys, key: NameKey) -> bool {
+        let (first, second) = self.sets();
+        let seals = [&[][..], first, second].map(|words| keys.seal(key, self.head, words));
+        keys.name_key(self.wire_name()) == key
+            && seals == [self.head_seal, self.first_seal, self.second_seal]
+    }
+
     fn sets(&self) -> (&[u64], &[u64]) {
         let head = self.head();
         let rest = self.area.get(head.name_words()..).unwrap_or(&[]);
@@ -229,7 +239,8 @@ impl EntryCells {
                 (at, head.second_words(), SECOND_SEAL, number)
             }
             Hit::A | Hit::Ptr => (area, head.first_words(), FIRST_SEAL, head.first().into()),
-            Hit::NoData | Hit::NxDomain => (area, 0, HEAD_SEAL, head.zone_len()),
+            // No entry leads to the other two.
+            Hit::NoData | Hit::NxDomain | Hit::Truncated => (area, 0, HEAD_SEAL, head.zone_len()),
         };
         let mut sum = config.begin_seal(head.word());
         for index in 0..AREA_WORDS {

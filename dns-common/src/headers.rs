@@ -146,6 +146,8 @@ impl Dns {
     pub const QR: u8 = 0x80;
     /// Opcode, in [`Dns::flags`]; zero is QUERY.
     pub const OPCODE: u8 = 0x78;
+    /// `TC`, in [`Dns::flags`]: there is more, over TCP.
+    pub const TC: u8 = 0x02;
     /// `AA`, in [`Dns::flags`]: the answer is authoritative.
     pub const AA: u8 = 0x04;
     /// `RD`, in [`Dns::flags`]: recursion desired.

@@ -9,6 +9,9 @@
 //! | `NAMES` | hash, not preallocated | [`crate::hash::NameKey`] | [`crate::entry::Entry`] |
 //! | `OUTCOMES` | per-CPU array, one element for each [`crate::Hook`] | hook | [`Counters`] |
 //! | `SCRATCH` | per-CPU array, one element for each [`crate::Hook`] | hook | [`crate::scratch::Scratch`] |
+//! | `WATCH` | array of one | 0 | [`crate::sample::Watch`] |
+//! | `SAMPLES` | ring buffer | | [`crate::sample::Sample`] |
+//! | `BUCKETS` | least-recently-used hash | IPv6 address, or mapped IPv4 address; interface index | time, see [`crate::limit`] |
 //! | `ATTACHED` | hash, not read by the kernel programs | interface index | [`Attachment`] |
 
 use bytemuck::{Pod, Zeroable};
@@ -16,6 +19,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::{
     cell::Cell,
     hash::{HashKeys, Nh},
+    limit::{Limit, Over},
     name::NAME_WORDS,
     outcome::OUTCOMES,
     record::{SOA_WORDS, Templates},
@@ -24,7 +28,7 @@ use crate::{
 /// Version of this contract: changes whenever a key, a value or the meaning of either changes after a release.
 ///
 /// The feature `next-abi` makes it the next one, for tests of upgrades.
-pub const ABI_VERSION: u64 = if cfg!(feature = "next-abi") { 4 } else { 3 };
+pub const ABI_VERSION: u64 = if cfg!(feature = "next-abi") { 5 } else { 4 };
 
 /// Names of the maps, as the kernel object has them.
 pub mod map_name {
@@ -42,11 +46,17 @@ pub mod map_name {
     pub const OUTCOMES: &str = "OUTCOMES";
     /// Where sets of answers are put together.
     pub const SCRATCH: &str = "SCRATCH";
+    /// Whether samples are wanted.
+    pub const WATCH: &str = "WATCH";
+    /// Samples of queries.
+    pub const SAMPLES: &str = "SAMPLES";
+    /// The buckets of clients. It is pinned nowhere: programs that are loaded anew begin with full ones.
+    pub const BUCKETS: &str = "BUCKETS";
     /// Where the programs are attached.
     pub const ATTACHED: &str = "ATTACHED";
-    /// Every map.
-    pub const ALL: [&str; 8] = [
-        CONFIG, STATE, ZONES, SERVICES, NAMES, OUTCOMES, SCRATCH, ATTACHED,
+    /// Every map that is pinned.
+    pub const ALL: [&str; 10] = [
+        CONFIG, STATE, ZONES, SERVICES, NAMES, OUTCOMES, SCRATCH, WATCH, SAMPLES, ATTACHED,
     ];
 }
 
@@ -54,6 +64,8 @@ pub mod map_name {
 pub const DEFAULT_MAX_NAMES: u32 = 131_072;
 /// Capacity of `SERVICES`: the DNS Service's addresses, and those of its endpoints if they are answered for.
 pub const MAX_SERVICES: u32 = 16_384;
+/// Capacity of `BUCKETS`, if there is a limit. On as many processors as there are, each holds some free elements back.
+pub const MAX_BUCKETS: u32 = 65_536;
 /// Capacity of `ATTACHED`.
 pub const MAX_ATTACHED: u32 = 4096;
 
@@ -72,6 +84,8 @@ pub struct Config {
     pub recursion: u64,
     /// 1 if names and types may be denied in the kernel, else 0.
     pub negative: u64,
+    /// How often one client may ask.
+    pub limit: Limit,
     /// What all records have in common.
     pub templates: Templates,
     /// The secret of the hash and of the seal.
@@ -95,7 +109,10 @@ const PORTS: usize = 1;
 const OFFLOAD: usize = 2;
 const RECURSION: usize = 3;
 const NEGATIVE: usize = 4;
-const RECORD: usize = 5;
+const COST: usize = 5;
+const AHEAD: usize = 6;
+const OVER: usize = 7;
+const RECORD: usize = 8;
 const SOA: usize = RECORD + 2;
 const NAME_KEYS: usize = SOA + SOA_WORDS;
 const SEAL_KEYS: usize = NAME_KEYS + NAME_WORDS;
@@ -139,6 +156,9 @@ const _: () = {
     assert!(core::mem::offset_of!(Config, offload) == OFFLOAD * 8);
     assert!(core::mem::offset_of!(Config, recursion) == RECURSION * 8);
     assert!(core::mem::offset_of!(Config, negative) == NEGATIVE * 8);
+    assert!(core::mem::offset_of!(Config, limit) == COST * 8);
+    assert!(core::mem::offset_of!(Limit, ahead) == (AHEAD - COST) * 8);
+    assert!(core::mem::offset_of!(Limit, over) == (OVER - COST) * 8);
     assert!(core::mem::offset_of!(Config, templates) == RECORD * 8);
     assert!(core::mem::offset_of!(Templates, soa) == (SOA - RECORD) * 8);
     assert!(core::mem::offset_of!(Config, keys) == NAME_KEYS * 8);
@@ -249,6 +269,33 @@ impl ConfigCells {
     #[must_use]
     pub fn may_deny(&self) -> bool {
         self.word(NEGATIVE) != 0
+    }
+
+    /// What a query costs its client; zero if there is no limit.
+    #[inline(always)]
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.word(COST)
+    }
+
+    /// How far ahead of the clock a bucket may be.
+    #[inline(always)]
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.word(AHEAD)
+    }
+
+    /// What becomes of the queries of a client that asks too often.
+    #[inline(always)]
+    #[must_use]
+    pub fn over(&self) -> Over {
+        const DROP: u64 = Over::Drop as u64;
+        const TRUNCATE: u64 = Over::Truncate as u64;
+        match self.word(OVER) {
+            DROP => Over::Drop,
+            TRUNCATE => Over::Truncate,
+            _ => Over::Pass,
+        }
     }
 
     /// A word of [`Templates::record`].

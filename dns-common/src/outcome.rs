@@ -40,6 +40,7 @@ reasons! {
         NoData = "nodata", "Answered that the name has no record of the type.";
         NxDomain = "nxdomain", "Answered that the name does not exist.";
         Ptr = "ptr", "Answered with the name that an address points back to.";
+        Truncated = "rate_limited", "Told to ask over TCP, because its client asks more often than it may.";
     }
 }
 
@@ -58,6 +59,8 @@ reasons! {
         OtherAddress = "other_address", "The packet goes to an address and port that are not the cluster's DNS.";
         UdpLength = "udp_length", "The UDP length disagrees with the IP length.";
         NoChecksum = "no_checksum", "The UDP checksum is missing, which IPv6 does not permit.";
+        LeaseExpired = "lease_expired", "No dns-ctl has renewed the lease for longer than it was granted.";
+        RateLimited = "rate_limited", "Its client asks more often than it may.";
         Response = "response", "The DNS message is a response.";
         Opcode = "opcode", "The opcode is not QUERY.";
         HeaderBits = "header_bits", "The DNS header of the query has bits set that belong to responses.";
@@ -72,7 +75,6 @@ reasons! {
         EdnsOptions = "edns_options", "The EDNS options are malformed, more than eight, or have one that the server checks.";
         Class = "class", "The class is not IN.";
         TypeNotServed = "type_not_served", "The question is for a transfer or another type that no record has.";
-        LeaseExpired = "lease_expired", "No dns-ctl has renewed the lease for longer than it was granted.";
         OutsideZones = "outside_zones", "The name is not held, and lies in no cluster domain.";
         ByRule = "by_rule", "The name is one of a pod that only the server can work out.";
         NegativeOff = "negative_off", "There is no such name or record, but the kernel is told not to deny any.";
@@ -85,6 +87,13 @@ reasons! {
     }
 }
 
+reasons! {
+    /// Why a packet was dropped.
+    Dropped {
+        RateLimited = "rate_limited", "Its client asks more often than it may.";
+    }
+}
+
 impl Hit {
     /// The kind with this number.
     #[inline(always)]
@@ -94,22 +103,25 @@ impl Hit {
             1 => Self::Aaaa,
             2 => Self::NoData,
             3 => Self::NxDomain,
-            _ => Self::Ptr,
+            4 => Self::Ptr,
+            _ => Self::Truncated,
         }
     }
 }
 
 /// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It was answered.
     Hit(Hit),
     /// It was passed on.
     Miss(Miss),
+    /// It was dropped.
+    Dropped(Dropped),
 }
 
 /// Number of outcomes: the length of [`crate::maps::Counters`].
-pub const OUTCOMES: usize = Hit::ALL.len() + Miss::ALL.len();
+pub const OUTCOMES: usize = Hit::ALL.len() + Miss::ALL.len() + Dropped::ALL.len();
 
 /// The kind of program that saw the packet: the index into the map `OUTCOMES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,7 +151,9 @@ impl Outcome {
     /// Every outcome, in the order of its index.
     pub fn all() -> impl Iterator<Item = Self> {
         let hits = Hit::ALL.iter().copied().map(Self::Hit);
-        hits.chain(Miss::ALL.iter().copied().map(Self::Miss))
+        let misses = Miss::ALL.iter().copied().map(Self::Miss);
+        let dropped = Dropped::ALL.iter().copied().map(Self::Dropped);
+        hits.chain(misses).chain(dropped)
     }
 
     /// Index into [`crate::maps::Counters`].
@@ -149,17 +163,57 @@ impl Outcome {
         match self {
             Self::Hit(hit) => hit as usize,
             Self::Miss(miss) => Hit::ALL.len() + miss as usize,
+            Self::Dropped(dropped) => Hit::ALL.len() + Miss::ALL.len() + dropped as usize,
         }
     }
 }
 
-impl From<Result<Hit, Miss>> for Outcome {
+/// Index of the first outcome of a miss that a query to the cluster's DNS can have.
+const FIRST_OF_QUERIES: usize = Outcome::Miss(Miss::LeaseExpired).index();
+const RESPONSE: usize = Outcome::Miss(Miss::Response).index();
+
+impl Outcome {
+    /// Whether the packet was a query to the cluster's DNS, well-formed or not: those that came no further than the
+    /// headers below DNS, and responses, are not taken for queries.
     #[inline(always)]
-    fn from(result: Result<Hit, Miss>) -> Self {
-        match result {
-            Ok(hit) => Self::Hit(hit),
-            Err(miss) => Self::Miss(miss),
+    #[must_use]
+    pub const fn is_query(self) -> bool {
+        matches!(self, Self::Hit(_)) || self.index() >= FIRST_OF_QUERIES && self.index() != RESPONSE
+    }
+}
+
+impl Outcome {
+    /// Whether it was answered.
+    #[must_use]
+    pub const fn is_hit(self) -> bool {
+        matches!(self, Self::Hit(_))
+    }
+
+    /// The metric labels: what was done, and the kind or reason.
+    #[must_use]
+    pub const fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hit(hit) => ("hit", hit.label()),
+            Self::Miss(miss) => ("miss", miss.label()),
+            Self::Dropped(dropped) => ("drop", dropped.label()),
         }
+    }
+
+    /// The kind or reason in one sentence.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Hit(hit) => hit.text(),
+            Self::Miss(miss) => miss.text(),
+            Self::Dropped(dropped) => dropped.text(),
+        }
+    }
+}
+
+impl From<Miss> for Outcome {
+    #[inline(always)]
+    fn from(miss: Miss) -> Self {
+        Self::Miss(miss)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     edns::Edns,
     hash::NameKey,
     headers::{CLASS_IN, Dns, QuestionTail, rr_type},
-    maps::{ConfigCells, ServiceKey},
+    maps::ConfigCells,
     name::Name,
     scratch::Handover,
     transport::Transport,
@@ -34,17 +34,17 @@ pub struct Query {
     pub frame_len: usize,
 }
 
-/// Finds the query in a packet.
+/// Finds the query in a packet to a DNS service address, whose DNS message has `dns_len` octets.
 ///
 /// # Errors
 /// The [`Miss`] that says why the packet is no query that could be answered here.
 #[inline(always)]
 pub fn parse(
     frame: &Frame<'_>,
+    transport: Transport,
+    dns_len: usize,
     config: &ConfigCells,
-    is_service: impl FnOnce(&ServiceKey) -> bool,
 ) -> Result<Query, Miss> {
-    let (transport, dns_len) = Transport::find(frame, config, is_service)?;
     let dns: &Dns = frame.get(transport.dns()).ok_or(Miss::Truncated)?;
     check_header(dns)?;
     let (id, additionals) = (dns.id, dns.additionals);

@@ -35,6 +35,7 @@ pub(crate) const fn records_len(answer: &Answer) -> usize {
         Hit::Aaaa => answer.number * AAAA_LEN,
         Hit::Ptr => HEAD_LEN + answer.number,
         Hit::NoData | Hit::NxDomain => SOA_LEN,
+        Hit::Truncated => 0,
     }
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn write_records(
             let sum = write_soa(frame, at, with_owner(head, zone), data)?;
             Some(Written::new(sum, 0))
         }
+        Hit::Truncated => Some(Written::new(Sum::new(), 0)),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{cell::Cell, entry::AREA_WORDS};
 const HANDOVER_WORDS: usize = 4;
 
 /// A scratch space as the kernel allots it.
-pub type Scratch = [u64; AREA_WORDS + HANDOVER_WORDS];
+pub type Scratch = [u64; AREA_WORDS + HANDOVER_WORDS + 1];
 
 /// A [`Scratch`] as the packet path uses it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub type Scratch = [u64; AREA_WORDS + HANDOVER_WORDS];
 pub struct ScratchCells {
     set: [Cell; AREA_WORDS],
     handover: [Cell; HANDOVER_WORDS],
+    /// Whether the packet's client asks more often than it may.
+    over: Cell,
 }
 
 const _: () = assert!(size_of::<Scratch>() == size_of::<ScratchCells>());
@@ -32,6 +34,7 @@ impl Default for ScratchCells {
         Self {
             set: [const { Cell::new(0) }; AREA_WORDS],
             handover: [const { Cell::new(0) }; HANDOVER_WORDS],
+            over: Cell::new(0),
         }
     }
 }
@@ -52,6 +55,19 @@ impl ScratchCells {
             *word = cell.get();
         }
         T::from_words(words)
+    }
+
+    /// Notes whether the packet's client asks more often than it may: the verifier would follow both ways through all
+    /// that comes before this is asked for.
+    #[inline(always)]
+    pub(crate) fn note_over(&self, is_over: bool) {
+        self.over.set(is_over.into());
+    }
+
+    /// What was noted of the packet's client.
+    #[inline(always)]
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get() != 0
     }
 
     /// The word of the set at `index`; `None` outside.

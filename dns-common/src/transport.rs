@@ -83,6 +83,16 @@ impl Transport {
         Ok((Self { ip, udp: at }, len - size_of::<Udp>()))
     }
 
+    /// The client's IPv6 address, or its IPv4 address as [`ServiceKey::mapped`] has it.
+    #[inline(always)]
+    #[must_use]
+    pub fn client(&self, frame: &Frame<'_>) -> Option<[u32; 4]> {
+        Some(match frame.get::<u8>(self.ip)? >> 4 {
+            4 => ServiceKey::mapped(frame.get::<Ipv4>(self.ip)?.source),
+            _ => bytemuck::cast(frame.get::<Ipv6>(self.ip)?.source),
+        })
+    }
+
     /// Offset of the DNS header.
     #[inline(always)]
     #[must_use]

@@ -67,6 +67,42 @@ impl Zones {
     }
 }
 
+/// A name in [`Zones`], as userspace reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct ZoneName {
+    octets: [u8; NAME_WORDS * 8],
+    len: usize,
+    /// Whether names inside exist by a rule that only the server knows; else they are denied if they are not held.
+    pub by_rule: bool,
+}
+
+impl ZoneName {
+    /// The lower-cased name in wire form, root label included.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        let begin = self.octets.len().saturating_sub(self.len);
+        &self.octets[begin..]
+    }
+}
+
+impl Zones {
+    /// The names, in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = ZoneName> {
+        let count = usize::try_from(self.count).unwrap_or(MAX_CUTS);
+        self.cuts.iter().take(count).map(|cut| {
+            let mut octets = [0; NAME_WORDS * 8];
+            for (place, word) in octets.rchunks_exact_mut(8).zip(cut.words) {
+                place.copy_from_slice(&word.to_le_bytes());
+            }
+            ZoneName {
+                octets,
+                len: usize::try_from(cut.len).unwrap_or(0).min(octets.len()),
+                by_rule: cut.by_rule != 0,
+            }
+        })
+    }
+}
+
 /// [`Zones`] as the kernel sees them.
 #[derive(Debug)]
 #[repr(transparent)]
@@ -171,4 +207,32 @@ fn is_boundary(frame: &Frame<'_>, name: &Name, len: usize) -> bool {
         left = left.saturating_sub(usize::from(label) + 1);
     }
     left == len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_were_added() {
+        let mut zones = Zones::zeroed();
+        let long = [&[63][..], &[b'x'; 63], &[63], &[b'y'; 63], b"\x01z\0"].concat();
+        let names = [
+            (&b"\x03POD\x07cluster\x05local\0"[..], true),
+            (b"\x07cluster\x05local\0", false),
+            (b"\x05local\x01k\0", false),
+            (b"\0", true),
+            (&long, false),
+        ];
+        for (wire, by_rule) in names {
+            zones.push(wire, by_rule).unwrap();
+        }
+        let mut read = zones.names();
+        for (wire, by_rule) in names {
+            let name = read.next().unwrap();
+            assert_eq!(name.wire(), wire.to_ascii_lowercase());
+            assert_eq!(name.by_rule, by_rule);
+        }
+        assert!(read.next().is_none());
+    }
 }

@@ -9,12 +9,16 @@ use std::{
     time::Duration,
 };
 
-use dns_common::{maps::MAX_SERVICES, zones::MAX_ZONES};
+use dns_common::{
+    limit::{Limit, Over},
+    maps::MAX_SERVICES,
+    zones::MAX_ZONES,
+};
 
 pub use error::ConfigError;
 
 use crate::{
-    args::{Endpoints, KernelNegative, Mode, OnExit, Pods, RunArgs, TcxOrder},
+    args::{Endpoints, KernelNegative, Mode, OnExit, Pods, RateOver, RunArgs, TcxOrder},
     attach::{rung::HookChoice, select::Selection},
     kube::selector::LabelSelector,
     serve::{
@@ -130,6 +134,32 @@ pub struct KernelConfig {
     pub max_names: u32,
     /// Whether names and records may be denied in the kernel.
     pub negative: bool,
+    /// How often one client may ask, if there is a limit.
+    pub rate: Option<Rate>,
+}
+
+/// How often one client may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Queries a second.
+    pub limit: u32,
+    /// Queries at once.
+    pub burst: u32,
+    /// What becomes of the others.
+    pub over: RateOver,
+}
+
+impl Rate {
+    /// The limit as the kernel has it, by a clock of so many ticks a second.
+    #[must_use]
+    pub fn by(&self, ticks: u64) -> Limit {
+        let over = match self.over {
+            RateOver::Pass => Over::Pass,
+            RateOver::Drop => Over::Drop,
+            RateOver::Truncate => Over::Truncate,
+        };
+        Limit::new(self.limit, self.burst, over, ticks)
+    }
 }
 
 impl Config {
@@ -239,6 +269,9 @@ fn kernel(
         if args.kernel_negative == KernelNegative::On {
             return Err(ConfigError::NegativeWithoutKernel);
         }
+        if args.rate_limit.is_some() {
+            return Err(ConfigError::RateWithoutKernel);
+        }
         if !serves {
             return Err(ConfigError::NothingToDo);
         }
@@ -276,6 +309,11 @@ fn kernel(
             KernelNegative::On => true,
             KernelNegative::Off => false,
         },
+        rate: args.rate_limit.map(|limit| Rate {
+            limit,
+            burst: args.rate_burst.unwrap_or(limit),
+            over: args.rate_over.unwrap_or_default(),
+        }),
     }))
 }
 

@@ -113,8 +113,12 @@ impl Control {
             {
                 memory.keeper.changed();
             }
+            let has_news = !batch.is_empty();
             for Arrived { event, at } in batch.drain(..) {
-                arrivals.push(at);
+                // What the first lists bring takes effect as a whole.
+                if store.zone().synced() && event.takes_effect() {
+                    arrivals.push(at);
+                }
                 store.apply(event);
             }
             if self.may_recall
@@ -134,7 +138,7 @@ impl Control {
                 }
             }
             // No news is no reason to seem dead; but what was refused may be possible now.
-            if !arrivals.is_empty() || self.is_unsettled() || has_come {
+            if has_news || self.is_unsettled() || has_come {
                 // Thousands of map updates would hold up the queries that this thread has to serve.
                 tokio::task::block_in_place(|| self.publish(&mut store, known));
             }
@@ -233,6 +237,7 @@ impl Control {
         let kernel = self.kernel.as_ref();
         let names = kernel.map_or(0, |kernel| kernel.table.held().len());
         tracing::info!(services = store.services(), names, ?after, "synced");
+        self.metrics.synced_after(after);
         if let Some(memory) = &self.memory {
             memory.forget();
         }

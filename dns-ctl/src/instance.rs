@@ -1,7 +1,9 @@
 //! One instance at a time: the claim of a network namespace, and how another one takes its place.
 //!
 //! The claim is a listening socket with an abstract name, which the kernel lets go of when the process ends,
-//! however it does. Who connects is told whom it talks to, and may ask that process to stop.
+//! however it does. Who connects is told whom it talks to, and may ask that process to stop, or for a report of it.
+
+pub(crate) mod report;
 
 use std::{
     io,
@@ -22,11 +24,14 @@ use tokio::{
 };
 
 use crate::version::VERSION;
+use report::{Report, is_trusted};
 
 /// The socket's name.
 const NAME: &[u8] = b"kxdns";
 /// What the other side says to have this one stop.
 const TAKEOVER: &str = "takeover";
+/// What the other side says to have a report.
+const REPORT: &str = "report";
 /// What it says to those who may not ask for that.
 const REFUSED: &str = "refused";
 /// What stands before the folder of its maps, when an instance says who it is.
@@ -83,6 +88,8 @@ pub(crate) struct Claim {
     listener: UnixListener,
     /// Where this instance has its maps.
     bpffs: PathBuf,
+    /// How it is; one that is only here for a moment does not say.
+    report: Option<Report>,
 }
 
 /// Another instance has asked for this one's place; it sees the end of this when it is dropped.
@@ -98,9 +105,10 @@ impl Claim {
     /// With `takeover`, one that has the claim is asked to stop, and waited for, unless that check fails.
     pub(crate) async fn take(
         bpffs: &Path,
+        report: Option<Report>,
         takeover: Option<impl Future<Output = anyhow::Result<()>>>,
     ) -> Result<Self, ClaimError> {
-        if let Some(claim) = Self::try_take(bpffs)? {
+        if let Some(claim) = Self::try_take(bpffs, report.as_ref())? {
             return Ok(claim);
         }
         let Some(Holder {
@@ -109,7 +117,7 @@ impl Claim {
             stream,
         }) = greet().await?
         else {
-            return Self::wait(bpffs).await;
+            return Self::wait(bpffs, report.as_ref()).await;
         };
         let Some(check) = takeover else {
             return Err(ClaimError::Held(holder));
@@ -124,12 +132,12 @@ impl Claim {
         // That may have taken longer than the other one listens.
         drop(stream);
         let Some(Holder { stream, .. }) = greet().await? else {
-            return Self::wait(bpffs).await;
+            return Self::wait(bpffs, report.as_ref()).await;
         };
         tracing::info!("taking the place of the dns-ctl that runs ({holder})");
         match ask(stream).await {
             Ok(said) if said.trim_end() == REFUSED => Err(ClaimError::Refused(holder)),
-            Ok(_) => Self::wait(bpffs).await,
+            Ok(_) => Self::wait(bpffs, report.as_ref()).await,
             Err(_) => Err(ClaimError::Stays(holder)),
         }
     }
@@ -142,7 +150,7 @@ impl Claim {
             tokio::select! {
                 accepted = self.listener.accept(), if served.len() < LISTENERS => match accepted {
                     Ok((stream, _)) => {
-                        served.spawn(serve(stream, self.bpffs.clone()));
+                        served.spawn(serve(stream, self.bpffs.clone(), self.report.clone()));
                     }
                     Err(error) => {
                         tracing::debug!(%error, "a connection could not be accepted");
@@ -159,13 +167,14 @@ impl Claim {
         }
     }
 
-    fn try_take(bpffs: &Path) -> io::Result<Option<Self>> {
+    fn try_take(bpffs: &Path, report: Option<&Report>) -> io::Result<Option<Self>> {
         match StdListener::bind_addr(&SocketAddr::from_abstract_name(NAME)?) {
             Ok(listener) => {
                 listener.set_nonblocking(true)?;
                 Ok(Some(Self {
                     listener: UnixListener::from_std(listener)?,
                     bpffs: bpffs.to_owned(),
+                    report: report.cloned(),
                 }))
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
@@ -174,10 +183,10 @@ impl Claim {
     }
 
     /// Waits for one that is just going.
-    async fn wait(bpffs: &Path) -> Result<Self, ClaimError> {
+    async fn wait(bpffs: &Path, report: Option<&Report>) -> Result<Self, ClaimError> {
         let claim = async {
             loop {
-                if let Some(claim) = Self::try_take(bpffs)? {
+                if let Some(claim) = Self::try_take(bpffs, report)? {
                     return Ok(claim);
                 }
                 sleep(RETRY).await;
@@ -245,7 +254,11 @@ async fn ask(mut stream: BufReader<UnixStream>) -> Result<String, Elapsed> {
 }
 
 /// Says who this is, and hears what the other side wants.
-async fn serve(stream: UnixStream, bpffs: PathBuf) -> io::Result<Option<Request>> {
+async fn serve(
+    stream: UnixStream,
+    bpffs: PathBuf,
+    report: Option<Report>,
+) -> io::Result<Option<Request>> {
     let peer = stream.peer_cred()?;
     let mut stream = BufReader::new(stream);
     let (process, bpffs) = (std::process::id(), bpffs.display());
@@ -253,8 +266,19 @@ async fn serve(stream: UnixStream, bpffs: PathBuf) -> io::Result<Option<Request>
     stream.write_all(hello.as_bytes()).await?;
     let mut line = String::new();
     let heard = timeout(PATIENCE, (&mut stream).take(LONGEST).read_line(&mut line)).await;
-    let wants = matches!(heard, Ok(Ok(1..))) && line.trim_end() == TAKEOVER;
-    if wants && peer.uid() != geteuid().as_raw() {
+    let wish = line.trim_end();
+    let wants = matches!(heard, Ok(Ok(1..))) && wish == TAKEOVER;
+    let own = geteuid().as_raw();
+    if let Some(report) = report
+        && wish == REPORT
+        && is_trusted(peer.uid(), own, own)
+    {
+        let text = report.text();
+        let written = timeout(PATIENCE, stream.write_all(text.as_bytes()));
+        written.await.map_err(io::Error::from)??;
+        return Ok(None);
+    }
+    if wants && peer.uid() != own {
         tracing::warn!(
             user = peer.uid(),
             "another user's process asks for this one's place: refused"

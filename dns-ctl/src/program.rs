@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use crate::{
     args::{CheckArgs, Cli, Command, LogLevel, RunArgs},
-    cli::{check, import, lookup, status, trace, uninstall},
+    cli::{check, dump, import, lookup, pages, status, top, trace, uninstall},
     config::Config,
     run, telemetry,
 };
@@ -23,6 +23,12 @@ pub fn main() -> ExitCode {
         Command::Import(args) => report(import::import(&args)),
         Command::Lookup(args) => report(lookup::lookup(&args)),
         Command::Trace(args) => report(trace::trace(&args)),
+        Command::Man(args) => report(pages::man(&args.folder).map(|()| ExitCode::SUCCESS)),
+        Command::Completions(args) => {
+            report(pages::completions(args.shell).map(|()| ExitCode::SUCCESS))
+        }
+        Command::Dump(args) => report(dump::dump(&args).map(|()| ExitCode::SUCCESS)),
+        Command::Top(args) => report(top::top(&args).map(|()| ExitCode::SUCCESS)),
         Command::Uninstall(args) => {
             report(block_on(uninstall::uninstall(&args)).map(|()| ExitCode::SUCCESS))
         }
@@ -40,7 +46,14 @@ fn run_until_stopped(args: RunArgs) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match block_on(run::run(config)) {
+    let end = block_on(async {
+        let telling = tokio::spawn(telemetry::tell_held_back());
+        let end = run::run(config).await;
+        telling.abort();
+        telemetry::tell_now();
+        end
+    });
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             telemetry::fatal(Some(format), &sentence(&error));

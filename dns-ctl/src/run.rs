@@ -19,7 +19,7 @@ use crate::{
     attach::removal,
     config::{Config, Source},
     control::{self, Control, OwnAddresses, kernel::KernelSide},
-    instance::{Claim, ClaimError},
+    instance::{Claim, ClaimError, report::Report},
     kube::{ConfigMapSender, Wanted, client, manifests::Manifests, watch},
     metrics::{
         Metrics,
@@ -67,7 +67,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let authority = Authority::new(&config.domains, config.ttl)?;
     // Before the sockets: another instance has to make way for both.
     let claim = tokio::select! {
-        claim = claim(&config) => claim?,
+        claim = claim(&config, &metrics, &readiness) => claim?,
         _ = signals.next() => return Ok(()),
     };
     let server = Server::bind(&config.listen)?;
@@ -170,14 +170,19 @@ async fn start_kernel(
 }
 
 /// Claims the network namespace, if this instance is to have programs there.
-async fn claim(config: &Config) -> anyhow::Result<Option<Claim>> {
+async fn claim(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+) -> anyhow::Result<Option<Claim>> {
     let Some(kernel) = &config.kernel else {
         clear(&config.bpffs).await;
         return Ok(None);
     };
     // Before the other one goes: this one has to be able to take its place.
     let takeover = kernel.takeover.then(|| KernelPart::check(kernel));
-    match Claim::take(&kernel.bpffs, takeover).await {
+    let report = Some(Report::new(metrics, readiness));
+    match Claim::take(&kernel.bpffs, report, takeover).await {
         Ok(claim) => Ok(Some(claim)),
         Err(error @ ClaimError::Held(_)) => {
             let advice = "stop it, take its place with --takeover, or use --hook off";

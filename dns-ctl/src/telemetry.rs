@@ -1,5 +1,7 @@
 //! Log lines on standard error, as text, JSON or klog.
 
+mod throttle;
+
 use std::{fmt, io::IsTerminal as _};
 
 use tracing::{Event, Level, Subscriber};
@@ -14,7 +16,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+pub use throttle::{tell_held_back, tell_now};
+
 use crate::args::{LogFormat, LogLevel};
+use throttle::Throttle;
 
 /// Libraries that warn of what clients and API servers do; what matters of it is logged here, and bounded.
 const CHATTY: [&str; 2] = ["hickory_proto", "kube_runtime"];
@@ -38,12 +43,18 @@ pub fn init(format: LogFormat, level: LogLevel) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let result = match format {
-        LogFormat::Text => builder.with_target(false).finish().with(filter).try_init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .finish()
+            .with(filter)
+            .with(Throttle)
+            .try_init(),
         LogFormat::Json => builder
             .json()
             .flatten_event(true)
             .finish()
             .with(filter)
+            .with(Throttle)
             .try_init(),
         LogFormat::Klog => builder
             .with_ansi(false)
@@ -51,6 +62,7 @@ pub fn init(format: LogFormat, level: LogLevel) {
             .event_format(Klog)
             .finish()
             .with(filter)
+            .with(Throttle)
             .try_init(),
     };
     // The only error is that a subscriber is set already.
@@ -66,7 +78,7 @@ pub fn fatal(format: Option<LogFormat>, message: &str) {
             let _infallible = write_header(&mut header, 'F', file!(), line!());
             eprintln!("{header} {message}");
         }
-        Some(LogFormat::Json) => tracing::error!("{message}"),
+        Some(LogFormat::Json) => tracing::error!(fatal = true, "{message}"),
         Some(LogFormat::Text) | None => eprintln!("dns-ctl: {message}"),
     }
 }
@@ -118,7 +130,7 @@ fn write_header(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::fmt::MakeWriter;
@@ -126,7 +138,15 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Buffer {
+        /// What has been written.
+        pub(crate) fn lines(&self) -> Vec<String> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    }
 
     impl std::io::Write for Buffer {
         fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
@@ -160,8 +180,7 @@ mod tests {
             tracing::warn!("careful");
             tracing::error!("broken");
         });
-        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
+        let lines = buffer.lines();
         assert_eq!(lines.len(), 3);
         for (line, severity) in lines.iter().zip(["I", "W", "E"]) {
             let (head, _) = line.split_once(']').unwrap();

@@ -21,6 +21,7 @@
 
 mod maps;
 mod packet;
+mod sample;
 
 use aya_ebpf::{
     bindings::{TC_ACT_OK, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
@@ -31,19 +32,21 @@ use aya_ebpf::{
 use dns_common::{Hook, Maps as _, Outcome, clock::TICKS, respond};
 
 use crate::{
-    maps::{KernelMaps, count},
+    maps::{Ingress as _, KernelMaps, count},
     packet::{TcPacket, XdpPacket},
 };
 
 /// Answers on XDP: the response leaves by the interface the query came in by.
 #[xdp]
 pub fn kxdns_xdp(ctx: XdpContext) -> u32 {
-    let outcome = Outcome::from(respond(&mut XdpPacket::new(&ctx), &KernelMaps(Hook::Xdp)));
+    let outcome = respond(&mut XdpPacket::new(&ctx), &KernelMaps(Hook::Xdp, &ctx));
     count(Hook::Xdp, outcome);
+    sample::offer(&ctx, outcome);
     trace(&ctx, outcome);
     match outcome {
         Outcome::Hit(_) => xdp_action::XDP_TX,
         Outcome::Miss(_) => xdp_action::XDP_PASS,
+        Outcome::Dropped(_) => xdp_action::XDP_DROP,
     }
 }
 
@@ -52,12 +55,14 @@ pub fn kxdns_xdp(ctx: XdpContext) -> u32 {
 /// A miss leaves the verdict to the programs behind this one (`TCX_NEXT`, `TC_ACT_UNSPEC`).
 #[classifier]
 pub fn kxdns_tc(ctx: TcContext) -> i32 {
-    let outcome = Outcome::from(respond(&mut TcPacket::new(&ctx), &KernelMaps(Hook::Tc)));
+    let outcome = respond(&mut TcPacket::new(&ctx), &KernelMaps(Hook::Tc, &ctx));
     count(Hook::Tc, outcome);
+    sample::offer(&ctx, outcome);
     trace(&ctx, outcome);
     match outcome {
         Outcome::Hit(_) => send_back(&ctx),
         Outcome::Miss(_) => TC_ACT_UNSPEC,
+        Outcome::Dropped(_) => TC_ACT_SHOT,
     }
 }
 
@@ -66,7 +71,7 @@ pub fn kxdns_tc(ctx: TcContext) -> i32 {
 /// It is attached nowhere: userspace runs it on a packet of its own (`BPF_PROG_TEST_RUN`).
 #[classifier]
 pub fn kxdns_clock(ctx: TcContext) -> i32 {
-    let ticks = KernelMaps(Hook::Tc).now();
+    let ticks = KernelMaps(Hook::Tc, &ctx).now();
     match ctx.store(TICKS, &ticks, 0) {
         Ok(()) => TC_ACT_OK,
         Err(_) => TC_ACT_SHOT,
@@ -76,10 +81,8 @@ pub fn kxdns_clock(ctx: TcContext) -> i32 {
 /// Sends the packet out of the interface that it came in by.
 #[inline(always)]
 fn send_back(ctx: &TcContext) -> i32 {
-    // SAFETY: the program's context is valid for as long as the program runs.
-    let interface = unsafe { (*ctx.skb.skb).ifindex };
     // SAFETY: a helper call without pointers.
-    unsafe { bpf_redirect(interface, 0) as i32 }
+    unsafe { bpf_redirect(ctx.interface(), 0) as i32 }
 }
 
 /// Tells what became of the packet; never the name that it asked for.

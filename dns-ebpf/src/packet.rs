@@ -55,6 +55,12 @@ impl Packet for XdpPacket<'_> {
 }
 
 impl<'c> TcPacket<'c> {
+    /// The packet as it is, in one piece or not.
+    #[inline(always)]
+    pub(crate) const fn as_is(ctx: &'c TcContext) -> Self {
+        Self { ctx }
+    }
+
     #[inline(always)]
     pub(crate) fn new(ctx: &'c TcContext) -> Self {
         let mut packet = Self { ctx };

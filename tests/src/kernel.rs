@@ -11,7 +11,7 @@ use dns_common::{
 };
 use dns_ctl::attach::{
     counters::Outcomes,
-    kernel::{Kernel, OBJECT},
+    kernel::{Kernel, OBJECT, Room},
     maps::KernelMaps,
 };
 use packets::fixture;
@@ -44,7 +44,11 @@ pub struct Run {
 impl Bench {
     /// The programs with empty maps.
     pub fn empty() -> Result<Self> {
-        let mut kernel = Kernel::load(OBJECT, MAX_NAMES)?;
+        let room = Room {
+            names: MAX_NAMES,
+            clients: 64,
+        };
+        let mut kernel = Kernel::load(OBJECT, room)?;
         let maps = kernel.take_maps()?;
         Ok(Self { kernel, maps })
     }

@@ -10,7 +10,13 @@ use std::{
 use agreement::{Cluster, judge::Judge, question::Names};
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
-use dns_common::{Hit, Hook, Miss, Outcome, head::Others, maps::Config, state::State};
+use dns_common::{
+    Hit, Hook, Miss, Outcome,
+    head::Others,
+    limit::{self, Limit, Over},
+    maps::Config,
+    state::State,
+};
 use dns_ctl::{
     attach::{
         clock::Clock,
@@ -30,10 +36,12 @@ use packets::{
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 
-/// `XDP_TX` and `XDP_PASS` (`enum xdp_action`).
+/// Return codes of XDP programs (`enum xdp_action`).
+const XDP_DROP: u32 = 1;
 const XDP_TX: u32 = 3;
 const XDP_PASS: u32 = 2;
-/// `TC_ACT_REDIRECT` and `TC_ACT_UNSPEC` (`linux/pkt_cls.h`).
+/// Return codes of tc programs (`linux/pkt_cls.h`).
+const TC_ACT_SHOT: u32 = 2;
 const TC_ACT_REDIRECT: u32 = 7;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
@@ -67,13 +75,7 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
             let name = format!("{} on {}", case.name, hook.label());
             assert_eq!(run.outcome, Some(case.outcome), "{name}");
             assert_eq!(run.octets, octets, "{name}");
-            let verdict = match (hook, expected.is_ok()) {
-                (Hook::Xdp, true) => XDP_TX,
-                (Hook::Xdp, false) => XDP_PASS,
-                (Hook::Tc, true) => TC_ACT_REDIRECT,
-                (Hook::Tc, false) => TC_ACT_UNSPEC,
-            };
-            assert_eq!(run.verdict, verdict, "{name}");
+            assert_eq!(run.verdict, verdict(hook, expected), "{name}");
             reached.insert(case.outcome.index());
         }
     }
@@ -110,6 +112,9 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
     };
     bench.maps.configure(config, &fixture::zones())?;
     comes_to(&mut bench, Miss::NegativeOff)?;
+    for outcome in limits_hold(&mut bench)? {
+        reached.insert(outcome.index());
+    }
     let mut empty = Bench::empty()?;
     for &hook in Hook::ALL {
         let frame = a_query("nginx.default.svc.cluster.local");
@@ -129,6 +134,56 @@ fn the_kernel_does_with_each_packet_what_the_host_does() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs the table with a limit that one query uses up; gives the outcomes that only a limit leads to.
+fn limits_hold(bench: &mut Bench) -> Result<HashSet<Outcome>> {
+    let mut reached = HashSet::new();
+    bench.set_state(fixture::state())?;
+    for over in [Over::Pass, Over::Drop, Over::Truncate] {
+        let config = Config {
+            // One query in a thousand seconds.
+            limit: Limit {
+                cost: limit::time(250_000),
+                ahead: 0,
+                over: over as u64,
+            },
+            ..fixture::config()
+        };
+        bench.maps.configure(config, &fixture::zones())?;
+        let host = HostMaps::configured(config);
+        for &hook in Hook::ALL {
+            for case in cases() {
+                if hook == Hook::Tc && is_refused(&case.frame) {
+                    continue;
+                }
+                // On the host the first query of a client is free; of the kernel's maps nobody knows what they hold.
+                host.run(&case.frame);
+                let (expected, octets) = host.run(&case.frame);
+                bench.run(hook, &case.frame)?;
+                let run = bench.run(hook, &case.frame)?;
+                let name = format!("{}, {over:?} on {}", case.name, hook.label());
+                assert_eq!(run.outcome, Some(expected), "{name}");
+                assert_eq!(run.octets, octets, "{name}");
+                assert_eq!(run.verdict, verdict(hook, expected), "{name}");
+                reached.insert(expected);
+            }
+        }
+    }
+    bench.maps.configure(fixture::config(), &fixture::zones())?;
+    Ok(reached)
+}
+
+/// The return code that goes with an outcome.
+const fn verdict(hook: Hook, outcome: Outcome) -> u32 {
+    match (hook, outcome) {
+        (Hook::Xdp, Outcome::Hit(_)) => XDP_TX,
+        (Hook::Xdp, Outcome::Miss(_)) => XDP_PASS,
+        (Hook::Xdp, Outcome::Dropped(_)) => XDP_DROP,
+        (Hook::Tc, Outcome::Hit(_)) => TC_ACT_REDIRECT,
+        (Hook::Tc, Outcome::Miss(_)) => TC_ACT_UNSPEC,
+        (Hook::Tc, Outcome::Dropped(_)) => TC_ACT_SHOT,
+    }
 }
 
 /// Whether a test run takes the packet for no socket buffer (EINVAL): its IP header is not whole.

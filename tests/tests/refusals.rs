@@ -258,18 +258,18 @@ fn a_pin_folder_that_is_not_ours() -> Result<()> {
         ),
         (
             |pins| {
-                fs::create_dir_all(pins.join("v3"))?;
-                Ok(chown(pins.join("v3"), Some(NOBODY), None)?)
+                fs::create_dir_all(pins.join("v4"))?;
+                Ok(chown(pins.join("v4"), Some(NOBODY), None)?)
             },
-            &["kxdns/v3 belongs to user 65534", "remove it"],
+            &["kxdns/v4 belongs to user 65534", "remove it"],
         ),
         (
             |pins| {
-                fs::create_dir_all(pins.join("v3"))?;
-                Kernel::load_pinned(OBJECT, 7, &pins.join("v3"))?;
-                Ok(chown(pins.join("v3/NAMES"), Some(NOBODY), None)?)
+                fs::create_dir_all(pins.join("v4"))?;
+                Kernel::load_pinned(OBJECT, 7, &pins.join("v4"))?;
+                Ok(chown(pins.join("v4/NAMES"), Some(NOBODY), None)?)
             },
-            &["kxdns/v3/NAMES belongs to user 65534"],
+            &["kxdns/v4/NAMES belongs to user 65534"],
         ),
         (
             |pins| {
@@ -372,7 +372,7 @@ fn a_start_that_fails_leaves_what_was_there() -> Result<()> {
 #[test]
 fn maps_of_another_shape_are_exchanged() -> Result<()> {
     let bed = Bed::new()?;
-    let maps = bed.pins().join("v3");
+    let maps = bed.pins().join("v4");
     fs::create_dir_all(&maps)?;
     drop(Kernel::load_pinned(OBJECT, 7, &maps)?);
     assert_eq!(MapInfo::from_pin(maps.join("NAMES"))?.max_entries(), 7);
@@ -390,7 +390,7 @@ fn maps_of_another_shape_are_exchanged() -> Result<()> {
     node.wait_until_ready()?;
     node.eventually(|node| {
         ensure!(MapInfo::from_pin(maps.join("NAMES"))?.max_entries() == 131_072);
-        ensure!(!node.folder().join("v3-next").exists());
+        ensure!(!node.folder().join("v4-next").exists());
         Ok(())
     })?;
     assert_eq!(node.resolve(NAME)?, Some(ADDRESS.parse()?));

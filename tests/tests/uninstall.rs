@@ -18,6 +18,8 @@ use kxdns_tests::{
 use serde_json::{Value, json};
 use testbed::{Bpffs, Child, Scratch, Signal, Topology};
 
+/// Maps that are pinned.
+const MAPS: usize = dns_common::maps::map_name::ALL.len();
 const NAME: &str = "web.default.svc.cluster.local.";
 const ADDRESS: &str = "10.96.1.5";
 const NOTHING: &str = "There is nothing of kxdns here.";
@@ -77,7 +79,7 @@ impl Loaded {
                 loaded.maps.insert(MapInfo::from_pin(entry.path())?.id());
             }
         }
-        ensure!(loaded.programs.len() == 2 && loaded.maps.len() == 8);
+        ensure!(loaded.programs.len() == 2 && loaded.maps.len() == MAPS);
         Ok(loaded)
     }
 
@@ -112,8 +114,8 @@ fn nothing_stays_after(signal: Signal) -> Result<()> {
         for kind in kinds {
             assert_eq!(count(kind), 1, "{hook}: {removed:?}");
         }
-        assert_eq!((count("program"), count("map")), (2, 8), "{removed:?}");
-        assert_eq!(removed.len(), kinds.len() + 10, "{removed:?}");
+        assert_eq!((count("program"), count("map")), (2, MAPS), "{removed:?}");
+        assert_eq!(removed.len(), kinds.len() + 2 + MAPS, "{removed:?}");
         is_clean(&node.bed.node)?;
         assert!(!node.folder().exists());
         loaded.have_gone(&node)?;

@@ -2,9 +2,11 @@
 
 mod bench;
 mod build_ebpf;
+mod chart;
 mod checks;
 mod conformance;
 mod demo;
+mod image;
 mod prerequisites;
 mod steps;
 mod tally;
@@ -66,8 +68,29 @@ enum Task {
     Clippy,
     /// Check what no compiler checks: file sizes, first lines, licences, the README, the tables of docs/datapath.md
     Tidy,
-    /// Check licences, sources and known faults of the dependencies (needs cargo-deny and the network)
-    Deny,
+    /// Check licences and sources of the dependencies with cargo-deny
+    Deny {
+        /// And whether faults of them are known, by the `RustSec` database (needs the network)
+        #[arg(long)]
+        advisories: bool,
+    },
+    /// Build the container image, and the list of what is in it
+    ///
+    /// The image is an OCI archive in the target folder. The program in it is static, so that nothing else is.
+    Image {
+        /// How
+        #[command(flatten)]
+        options: image::Options,
+    },
+    /// Check the Helm chart, and that the plain manifests are those made from it
+    ///
+    /// Renders each of deploy/cases with Helm's own code, checks the objects against Kubernetes' schemas, the flags
+    /// against dns-ctl, and the access rules against what dns-ctl asks of an API server.
+    Chart {
+        /// Write the manifests instead of comparing them
+        #[arg(long)]
+        write: bool,
+    },
     /// Install what a task needs, and say what that is
     Prerequisites {
         /// The task
@@ -97,7 +120,9 @@ fn run(task: Task) -> Result<()> {
         Task::Fmt => checks::fmt(&workspace),
         Task::Clippy => checks::clippy(&workspace),
         Task::Tidy => tidy::run(&workspace),
-        Task::Deny => checks::deny(&workspace),
+        Task::Deny { advisories } => checks::deny(&workspace, advisories),
+        Task::Image { options } => image::run(&workspace, &options),
+        Task::Chart { write } => chart::run(&workspace, write),
         Task::Prerequisites { purpose } => prerequisites::ensure(&workspace, purpose),
     }
 }

@@ -1,10 +1,16 @@
 //! What each task needs on the machine, whether it is there, and its installation.
 
 mod debian;
+mod python;
 mod rust;
+
+use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
+use testbed::output;
+
+pub(crate) use python::environment;
 
 use crate::{terminal, workspace::Workspace};
 
@@ -23,6 +29,12 @@ pub(crate) enum Purpose {
     BenchServer,
     /// The bench of other traffic.
     BenchNeighbours,
+    /// The image.
+    Image,
+    /// The Helm chart and the manifests.
+    Chart,
+    /// The check of the dependencies.
+    Deny,
 }
 
 /// One thing a task needs.
@@ -42,6 +54,15 @@ enum Kind {
     RustSrc,
     /// A program on PATH, from the Debian package of this name.
     Program { package: &'static str },
+    /// A module of Python, from the Debian package of this name.
+    PythonModule { package: &'static str },
+    /// A program of a Debian package that is only unpacked: installed, it would start a service.
+    Unpacked { package: &'static str },
+    /// A file, from the Debian package of this name.
+    File {
+        path: &'static str,
+        package: &'static str,
+    },
 }
 
 const BPF_LINKER: Requirement = Requirement {
@@ -68,7 +89,44 @@ const DNSPERF: Requirement = program("dnsperf", "dnsperf", "asks many times at o
 const IPERF3: Requirement = program("iperf3", "iperf3", "sends as much over TCP as can be");
 const KXDPGUN: Requirement = program("kxdpgun", "knot-dnsutils", "asks at the full speed of XDP");
 const BPFTOOL: Requirement = program("bpftool", "bpftool", "shows what is attached");
+const TMUX: Requirement = program(
+    "tmux",
+    "tmux",
+    "is the terminal that `dns-ctl top` draws on",
+);
+const PGREP: Requirement = program("pgrep", "procps", "finds the program in that terminal");
 const NPM: Requirement = program("npm", "npm", "fetches CoreDNS, the peer");
+const BUILDAH: Requirement = program("buildah", "buildah", "puts the image together");
+const STRIP: Requirement = program(
+    "strip",
+    "binutils",
+    "takes from a program what does not run",
+);
+const CRUN: Requirement = program("crun", "crun", "runs dns-ctl as a container");
+const PYTHON: Requirement = program("python3", "python3", "runs tools of Python's registry");
+const VENV: Requirement = Requirement {
+    name: "ensurepip",
+    why: "makes virtual environments of Python",
+    kind: Kind::PythonModule {
+        package: "python3-venv",
+    },
+};
+
+const PROMETHEUS: Requirement = Requirement {
+    name: "prometheus",
+    why: "is asked what the dashboard and the alerts ask",
+    kind: Kind::Unpacked {
+        package: "prometheus",
+    },
+};
+const AUTHORITIES: Requirement = Requirement {
+    name: "ca-certificates",
+    why: "goes into the image, to check upstreams' certificates with",
+    kind: Kind::File {
+        path: "/etc/ssl/certs/ca-certificates.crt",
+        package: "ca-certificates",
+    },
+};
 
 const fn program(name: &'static str, package: &'static str, why: &'static str) -> Requirement {
     Requirement {
@@ -86,10 +144,12 @@ impl Purpose {
             Self::HostTest => &[BPF_LINKER, RUST_SRC, NPM],
             Self::Test => &[
                 BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DIG, GETENT, ETHTOOL, TCPDUMP, DNSPERF,
-                KXDPGUN, BPFTOOL,
+                KXDPGUN, BPFTOOL, CRUN, TMUX, PGREP, PROMETHEUS,
             ],
             Self::BenchServer => &[BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DNSPERF],
             Self::BenchNeighbours => &[BPF_LINKER, RUST_SRC, IP, NSENTER, IPERF3],
+            Self::Image => &[BPF_LINKER, RUST_SRC, BUILDAH, STRIP, CRUN, AUTHORITIES],
+            Self::Chart | Self::Deny => &[PYTHON, VENV],
         }
     }
 }
@@ -132,8 +192,18 @@ fn missing(workspace: &Workspace, requirements: &[Requirement]) -> Result<Vec<Re
         Kind::BpfLinker => tools.contains(&ebpf_object::MissingTool::BpfLinker),
         Kind::RustSrc => tools.contains(&ebpf_object::MissingTool::RustSrc),
         Kind::Program { .. } => !ebpf_object::is_program(requirement.name),
+        Kind::PythonModule { .. } => !has_python_module(requirement.name),
+        Kind::Unpacked { package } => {
+            testbed::find_unpacked(&workspace.target_dir, package, requirement.name).is_none()
+        }
+        Kind::File { path, .. } => !Path::new(path).exists(),
     };
     Ok(requirements.iter().copied().filter(is_missing).collect())
+}
+
+fn has_python_module(name: &str) -> bool {
+    let import = format!("import {name}");
+    output(Command::new("python3").args(["-c", &import])).is_ok()
 }
 
 /// Installs them, all Debian packages at once and first: what follows may need them.
@@ -141,8 +211,10 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
     let packages: Vec<_> = missing
         .iter()
         .filter_map(|requirement| match requirement.kind {
-            Kind::Program { package } => Some(package),
-            Kind::BpfLinker | Kind::RustSrc => None,
+            Kind::Program { package }
+            | Kind::PythonModule { package }
+            | Kind::File { package, .. } => Some(package),
+            Kind::BpfLinker | Kind::RustSrc | Kind::Unpacked { .. } => None,
         })
         .collect();
     if !packages.is_empty() {
@@ -152,7 +224,11 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
         match requirement.kind {
             Kind::BpfLinker => rust::install_bpf_linker(workspace),
             Kind::RustSrc => rust::install_rust_src(workspace),
-            Kind::Program { .. } => Ok(()),
+            Kind::Unpacked { package } => {
+                let folder = testbed::unpacked_folder(&workspace.target_dir, package);
+                debian::unpack(package, &folder)
+            }
+            Kind::Program { .. } | Kind::PythonModule { .. } | Kind::File { .. } => Ok(()),
         }
         .with_context(|| format!("can't install {}", requirement.name))?;
     }

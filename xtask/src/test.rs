@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    chart, image,
     prerequisites::{self, Purpose},
     steps::Steps,
     tally::Tally,
@@ -88,8 +89,31 @@ pub(crate) fn run(workspace: &Workspace, host_only: bool) -> Result<()> {
             steps.leave_out(name, "needs root; use `--host-only` to do without");
         }
     }
+    steps.take("Helm chart", |note| {
+        counted(&mut total, note, |tally| {
+            chart::test(workspace, false, tally)
+        })
+    });
+    if root && !host_only {
+        steps.take("container image", |note| {
+            counted(&mut total, note, |tally| image::test(workspace, tally))
+        });
+    }
     let outcome = steps.finish();
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
     println!("test result: {word}. {total}");
+    outcome
+}
+
+/// Has a task count its tests, in the note of its step and in the total.
+fn counted(
+    total: &mut Tally,
+    note: &mut String,
+    task: impl FnOnce(&mut Tally) -> Result<()>,
+) -> Result<()> {
+    let mut tally = Tally::default();
+    let outcome = task(&mut tally);
+    *note = tally.to_string();
+    *total += tally;
     outcome
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of this workspace that no compiler checks.
 
+mod logs;
 mod outcomes;
 
 use std::{fs, path::Path, process::Command};
@@ -27,9 +28,11 @@ const LICENSES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-GPL2", "LICENSE-MIT"];
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let files = files(&workspace.root)?;
     let mut faults = Vec::new();
+    let mut fields = logs::Fields::default();
     for name in &files {
         let content =
             fs::read(workspace.root.join(name)).with_context(|| format!("can't read {name}"))?;
+        fields.add(name, &String::from_utf8_lossy(&content));
         faults.extend(
             faults_of(name, &content)
                 .into_iter()
@@ -37,6 +40,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         );
     }
     faults.extend(faults_of_the_whole(&files));
+    let page = fs::read_to_string(workspace.root.join(logs::PAGE)).unwrap_or_default();
+    let of_page = fields.faults(&page).into_iter();
+    faults.extend(of_page.map(|fault| format!("{}: {fault}", logs::PAGE)));
     for fault in &faults {
         println!("{} {fault}", terminal::red("untidy:"));
     }
@@ -146,7 +152,7 @@ mod tests {
                 0,
             ),
             ("README.md", b"# kxdns\n", 2),
-            (outcomes::PAGE, b"# The data path\n", 2),
+            (outcomes::PAGE, b"# The data path\n", 3),
         ] {
             assert_eq!(faults_of(name, content).len(), expected, "{name}");
         }

@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use dns_common::{Hit, Miss, Outcome};
+use dns_common::{
+    Dropped, Hit, Miss, Outcome,
+    limit::{Limit, Over},
+};
 use hickory_proto::rr::RecordType;
 use packets::{
     build::{self, IP, Tags, dns_at, frame, frame_to, message, octets, over_ip6, patched},
@@ -28,6 +31,8 @@ pub(crate) struct Kind {
     /// Who gets it.
     pub(crate) subject: Subject,
     name: Asked,
+    /// How often the client may ask.
+    pub(crate) limit: Limit,
     /// Offset of the DNS message.
     dns: usize,
     build: fn(&str) -> Vec<u8>,
@@ -50,7 +55,7 @@ const QUESTION: usize = 12;
 const UDP_SIZE: u16 = 1232;
 
 /// All kinds; the reflector is the first.
-pub(crate) const KINDS: [Kind; 21] = [
+pub(crate) const KINDS: [Kind; 25] = [
     Kind {
         label: "reflector",
         subject: Subject::Reflector,
@@ -116,7 +121,47 @@ pub(crate) const KINDS: [Kind; 21] = [
     miss("AXFR", Miss::TypeNotServed, |name| {
         query(name, RecordType::AXFR)
     }),
+    Kind {
+        limit: FAR,
+        ..hit("A, 40 octets, within a limit", Hit::A, Sort::Middle, a)
+    },
+    Kind {
+        limit: used_up(Over::Truncate),
+        ..hit("over the limit: TC", Hit::Truncated, Sort::Middle, a)
+    },
+    Kind {
+        limit: used_up(Over::Pass),
+        ..miss("over the limit: passed on", Miss::RateLimited, a)
+    },
+    Kind {
+        subject: Subject::Kxdns(Outcome::Dropped(Dropped::RateLimited)),
+        limit: used_up(Over::Drop),
+        ..miss("over the limit: dropped", Miss::RateLimited, a)
+    },
 ];
+
+/// A limit that is never reached.
+const FAR: Limit = Limit {
+    cost: 1,
+    ahead: u64::MAX,
+    over: Over::Pass as u64,
+};
+
+/// A limit that one query uses up for longer than a bench runs.
+const fn used_up(over: Over) -> Limit {
+    Limit {
+        cost: 1 << 50,
+        ahead: 0,
+        over: over as u64,
+    }
+}
+
+/// As often as it likes.
+const FREE: Limit = Limit {
+    cost: 0,
+    ahead: 0,
+    over: Over::Pass as u64,
+};
 
 fn query(name: &str, kind: RecordType) -> Vec<u8> {
     frame(&octets(&message(name, kind)))
@@ -139,6 +184,7 @@ const fn hit(label: &'static str, hit: Hit, sort: Sort, build: fn(&str) -> Vec<u
         label,
         subject: Subject::Kxdns(Outcome::Hit(hit)),
         name: Asked::Held(sort),
+        limit: FREE,
         dns: build::DNS,
         build,
     }
@@ -149,6 +195,7 @@ const fn miss(label: &'static str, miss: Miss, build: fn(&str) -> Vec<u8>) -> Ki
         label,
         subject: Subject::Kxdns(Outcome::Miss(miss)),
         name: Asked::Held(Sort::Middle),
+        limit: FREE,
         dns: build::DNS,
         build,
     }
@@ -157,7 +204,7 @@ const fn miss(label: &'static str, miss: Miss, build: fn(&str) -> Vec<u8>) -> Ki
 impl Subject {
     /// Whether the packet is sent back.
     pub(crate) fn answers(self) -> bool {
-        !matches!(self, Self::Kxdns(Outcome::Miss(_)))
+        !matches!(self, Self::Kxdns(Outcome::Miss(_) | Outcome::Dropped(_)))
     }
 }
 
@@ -194,22 +241,33 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
+    use dns_common::maps::Config;
+
     use super::{super::population::tests::host_maps, *};
 
     #[test]
     fn packets_fit_their_slots_and_come_to_their_outcome() {
-        let maps = host_maps(10);
+        let mut maps = host_maps(10);
         for kind in KINDS {
             for packet in kind.draw(10, 3) {
                 let label = kind.label;
                 assert!(packet.len() <= bench_ebpf::MAX_PACKET, "{label}");
+                maps.config = Some(
+                    Config {
+                        limit: kind.limit,
+                        ..packets::fixture::config()
+                    }
+                    .into(),
+                );
+                // The first packet of a client is within any limit.
+                maps.run(&packet);
                 let (outcome, answer) = maps.run(&packet);
                 match kind.subject {
                     Subject::Kxdns(wanted) => {
-                        assert_eq!(Outcome::from(outcome), wanted, "{label}");
+                        assert_eq!(outcome, wanted, "{label}");
                         assert_eq!(answer == packet, kind.is_unchanged(), "{label}");
                     }
-                    Subject::Reflector => assert_eq!(outcome, Ok(Hit::A)),
+                    Subject::Reflector => assert_eq!(outcome, Outcome::Hit(Hit::A)),
                 }
             }
         }

@@ -7,8 +7,12 @@ use aya::{
     programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp},
 };
 use bench_ebpf::{EMPTY, FEED, PACKETS, Programs, REFLECT, SLOTS, Slot, TC_SUBJECT, XDP_SUBJECT};
-use dns_common::{Hook, Outcome};
-use dns_ctl::attach::{counters::Outcomes, kernel::Kernel, maps::KernelMaps};
+use dns_common::{Hook, Outcome, limit::Limit, maps::Config, sample::Watch};
+use dns_ctl::attach::{
+    counters::Outcomes,
+    kernel::{Kernel, Room},
+    maps::KernelMaps,
+};
 
 use super::{kinds::Subject, names::Sort, population::fill};
 
@@ -41,7 +45,11 @@ impl Loaded {
             "this was built without the kernel programs; use `cargo xtask bench`"
         );
         let names = u32::try_from(population * Sort::ALL.len())?;
-        let mut kernel = Kernel::load(object, names)?;
+        let room = Room {
+            names,
+            clients: 1024,
+        };
+        let mut kernel = Kernel::load(object, room)?;
         let mut maps = kernel.take_maps()?;
         fill(&mut maps, population)?;
         let mut tools = Ebpf::load(BENCH_OBJECT).context("can't load the bench's programs")?;
@@ -58,6 +66,25 @@ impl Loaded {
             maps,
             tools,
         })
+    }
+
+    /// Has the programs hold clients to this from now on.
+    pub(crate) fn set_limit(&mut self, limit: Limit) -> Result<()> {
+        let mut config: Config = bytemuck::cast(self.maps.config.get(&0, 0)?);
+        config.limit = limit;
+        let words: [u64; size_of::<Config>() / 8] = bytemuck::cast(config);
+        Ok(self.maps.config.set(0, words, 0)?)
+    }
+
+    /// Has the programs take samples of one query in 2^`shift` from now on.
+    pub(crate) fn take_samples(&mut self, shift: u32) -> Result<()> {
+        let watch = Watch {
+            until: u64::MAX,
+            shift: shift.into(),
+            lost: 0,
+        };
+        let words: [u64; size_of::<Watch>() / 8] = bytemuck::cast(watch);
+        Ok(self.maps.watch.set(0, words, 0)?)
     }
 
     /// Packets that came to `outcome` so far.
@@ -83,6 +110,8 @@ impl Loaded {
     /// Feeds every packet once; gives the nanoseconds that a packet took on average, feeding included.
     pub(crate) fn feed(&mut self, hook: Hook, who: Who) -> Result<f64> {
         let frame = [0; 64];
+        // There is to be room for those that are taken now.
+        while self.maps.samples.next().is_some() {}
         let run = match hook {
             Hook::Xdp => {
                 let subject = self.xdp_fd(who)?;
@@ -142,6 +171,8 @@ impl Run {
     /// The duration, if the last packet's verdict was the right one.
     fn nanoseconds(&self, hook: Hook, who: Who) -> Result<f64> {
         let wanted = match (hook, who) {
+            (Hook::Xdp, Who::Subject(Subject::Kxdns(Outcome::Dropped(_)))) => XDP_DROP,
+            (Hook::Tc, Who::Subject(Subject::Kxdns(Outcome::Dropped(_)))) => TC_ACT_SHOT,
             (Hook::Xdp, Who::Subject(subject)) if subject.answers() => XDP_TX,
             (Hook::Xdp, _) => XDP_PASS,
             (Hook::Tc, Who::Subject(subject)) if subject.answers() => TC_ACT_REDIRECT,
@@ -158,8 +189,10 @@ impl Run {
 }
 
 // Return codes of linux/bpf.h and linux/pkt_cls.h.
+const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
+const TC_ACT_SHOT: u32 = 2;
 const TC_ACT_REDIRECT: u32 = 7;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 

@@ -56,6 +56,18 @@ pub enum OnExit {
     Remove,
 }
 
+/// What becomes of the queries of a client that is over --rate-limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RateOver {
+    /// They are passed on, to the server or the existing DNS.
+    Pass,
+    /// They are dropped.
+    Drop,
+    /// They are answered with TC set, so that a real client asks again over TCP; what is no plain query is dropped.
+    #[default]
+    Truncate,
+}
+
 /// Where among the tcx programs of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TcxOrder {
@@ -102,4 +114,23 @@ pub enum Output {
     Table,
     /// A JSON object.
     Json,
+}
+
+/// The kinds of lines of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// What the programs go by.
+    Config,
+    /// What may be answered and denied at the moment.
+    State,
+    /// The cluster domains, and the parts of them that exist by a rule.
+    Zones,
+    /// The addresses at which clients reach DNS.
+    Services,
+    /// Where programs are attached.
+    Interfaces,
+    /// What became of packets.
+    Packets,
+    /// The names and what is answered for them.
+    Names,
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and what each flag means.
 
 mod choice;
+mod look;
 mod run;
 
 use std::path::PathBuf;
@@ -9,8 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use hickory_proto::rr::{Name, RecordType};
 
 pub use choice::{
-    Endpoints, KernelNegative, LogFormat, LogLevel, Mode, OnExit, Output, Pods, TcxOrder,
+    Endpoints, KernelNegative, Kind, LogFormat, LogLevel, Mode, OnExit, Output, Pods, RateOver,
+    TcxOrder,
 };
+pub use look::{CompletionsArgs, DumpArgs, ManArgs, TopArgs};
 pub use run::RunArgs;
 
 use crate::{version::VERSION, zone::name::Domain};
@@ -20,7 +23,13 @@ use crate::{version::VERSION, zone::name::Domain};
 /// dns-ctl watches the Kubernetes API and writes Service names and answers into BPF maps, from which the
 /// kernel answers pods' queries; a DNS server in this process answers the rest.
 #[derive(Debug, Parser)]
-#[command(name = "dns-ctl", version = VERSION, arg_required_else_help = true)]
+#[command(
+    name = "dns-ctl",
+    version = VERSION,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 failed, or what `check`, `lookup` or `trace` looked for is not so; \
+        2 the command line makes no sense."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -47,8 +56,25 @@ pub enum Command {
     Trace(TraceArgs),
     /// Show interfaces, the hook in use, the names held, and what became of packets.
     Status(StatusArgs),
+    /// Show all that the kernel's maps hold but the secret keys, a line each, for grep, sort and diff.
+    ///
+    /// Each line begins with its kind: config, state, zone, service, interface, packets or name. Names are in no
+    /// order (`| sort` brings them into one), and are written as they are read, however many there are. With
+    /// --output json each line is a JSON object with the member `kind`.
+    Dump(DumpArgs),
+    /// Show live how many queries there are, what becomes of them, and who asks what.
+    ///
+    /// On a terminal it is a screen: q ends it, p pauses it, s changes the order, n hides the names. Else, and with
+    /// --once, --count or --output json, it is text. What becomes of packets is counted exactly. Names and clients
+    /// are those of samples, which the kernel programs take while this runs, at most 4,000 a second; the error is
+    /// shown. Only what these programs see is sampled: not what dns-ctl's server answers over TCP.
+    Top(TopArgs),
     /// Remove from this node what a dns-ctl has left there: programs, filters, maps. Others' are left alone.
     Uninstall(UninstallArgs),
+    /// Write the manual pages of dns-ctl and its commands into a folder, for `man -l` and for packages.
+    Man(ManArgs),
+    /// Write the completions of a shell to standard output, to be sourced by it or kept where it looks for them.
+    Completions(CompletionsArgs),
 }
 
 /// Flags of `check`: those of `run`, and how to show the result.
@@ -265,6 +291,9 @@ mod tests {
             &["trace", ""],
             &["trace", "a.b", "--edns=65536"],
             &["trace", "a.b", "--edns=511"],
+            &["top", "--once", "--count", "2"],
+            &["top", "--interval", "0"],
+            &["top", "--rows", "501"],
         ] {
             let error = Cli::try_parse_from(["dns-ctl"].iter().chain(arguments)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

@@ -1,5 +1,7 @@
 //! The flags of `run`, and what each means.
 
+mod address;
+
 use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args};
@@ -7,7 +9,9 @@ use dns_common::maps::DEFAULT_MAX_NAMES;
 
 use super::{
     DEFAULT_BPFFS,
-    choice::{Endpoints, KernelNegative, LogFormat, LogLevel, Mode, OnExit, Pods, TcxOrder},
+    choice::{
+        Endpoints, KernelNegative, LogFormat, LogLevel, Mode, OnExit, Pods, RateOver, TcxOrder,
+    },
 };
 use crate::{
     attach::{rung::HookChoice, select::InterfacePattern},
@@ -59,11 +63,13 @@ pub struct RunArgs {
     #[arg(long, help_heading = SERVER, env = "KXDNS_MODE", value_enum, default_value_t)]
     pub mode: Mode,
 
-    /// Serve DNS over UDP and TCP at this address [default: 0.0.0.0:53 in serve mode, none in accelerate mode].
+    /// Serve DNS over UDP and TCP at this address, port 53 if not given [default: 0.0.0.0 in serve mode, none in
+    /// accelerate mode].
     #[arg(long, help_heading = SERVER,
         env = "KXDNS_LISTEN",
-        value_name = "ADDR:PORT",
-        value_delimiter = ','
+        value_name = "ADDR[:PORT]",
+        value_delimiter = ',',
+        value_parser = address::dns
     )]
     pub listen: Vec<SocketAddr>,
 
@@ -71,8 +77,9 @@ pub struct RunArgs {
     #[arg(long, help_heading = SERVER, env = "KXDNS_PROBE", value_name = "NAME", value_delimiter = ',')]
     pub probe: Vec<Domain>,
 
-    /// Serve /metrics, /healthz, /readyz and /probe over HTTP at this address [default: not at all].
-    #[arg(long, help_heading = SERVER, env = "KXDNS_METRICS_LISTEN", value_name = "ADDR:PORT")]
+    /// Serve /metrics, /healthz, /readyz and /probe over HTTP at this address, port 9153 if not given [default: not at
+    /// all].
+    #[arg(long, help_heading = SERVER, env = "KXDNS_METRICS_LISTEN", value_name = "ADDR[:PORT]", value_parser = address::metrics)]
     pub metrics_listen: Option<SocketAddr>,
 
     /// Once told to stop, go on serving for this long while /readyz says no, so that clients are sent elsewhere
@@ -243,6 +250,19 @@ pub struct RunArgs {
     /// Names that the kernel has room for; a Service takes two to ten. Each takes half a KiB once it is there.
     #[arg(long, help_heading = KERNEL, env = "KXDNS_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub max_names: u32,
+
+    /// Let each client address ask the cluster's DNS this often on each interface of the kernel programs, over UDP
+    /// [default: as often as it likes].
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_RATE_LIMIT", value_name = "QPS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate_limit: Option<u32>,
+
+    /// Let it ask this many times at once before that counts [default: a second's worth].
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_RATE_BURST", value_name = "QUERIES", requires = "rate_limit", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate_burst: Option<u32>,
+
+    /// What becomes of its other queries [default: truncate].
+    #[arg(long, help_heading = KERNEL, env = "KXDNS_RATE_OVER", value_enum, requires = "rate_limit")]
+    pub rate_over: Option<RateOver>,
 
     /// Let the kernel answer for this long without a dns-ctl that runs (names are denied for a minute only); then all
     /// queries are passed on.

@@ -33,11 +33,17 @@ impl Clock {
         check_loadable(object)?;
         let mut loader = EbpfLoader::new();
         // The object's other programs are not loaded; their maps are made, and are not needed.
-        for large in [map_name::NAMES, map_name::SERVICES, map_name::ATTACHED] {
+        let large = [
+            map_name::NAMES,
+            map_name::SERVICES,
+            map_name::BUCKETS,
+            map_name::ATTACHED,
+        ];
+        for large in large {
             loader.map_max_entries(large, 1);
         }
         let mut ebpf = loader.load(object).map_err(|error| load_error(&error))?;
-        for map in map_name::ALL {
+        for map in map_name::ALL.into_iter().chain([map_name::BUCKETS]) {
             drop(ebpf.take_map(map));
         }
         let program: &mut SchedClassifier = ebpf
@@ -80,6 +86,12 @@ impl Clock {
                 "{CLOCK_PROGRAM} gives {verdict}"
             ))),
         }
+    }
+
+    /// How many ticks there are in a second.
+    #[must_use]
+    pub fn ticks_per_second(&self) -> u64 {
+        self.ticks_per(Duration::from_secs(1))
     }
 
     /// How many ticks are at least this long.

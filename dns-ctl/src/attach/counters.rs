@@ -3,7 +3,9 @@
 use std::borrow::Borrow;
 
 use aya::maps::MapData;
-use dns_common::{Hit, Hook, Miss, Outcome, maps::Counters, maps::map_name, outcome::OUTCOMES};
+use dns_common::{
+    Dropped, Hit, Hook, Miss, Outcome, maps::Counters, maps::map_name, outcome::OUTCOMES,
+};
 
 use super::{
     kernel::KernelError,
@@ -17,6 +19,12 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
+    /// These counters.
+    pub fn of(hooks: impl IntoIterator<Item = (Hook, Counters)>) -> Self {
+        let hooks = hooks.into_iter().collect();
+        Self { hooks }
+    }
+
     /// Reads the kernel's counters.
     pub fn read<T: Borrow<MapData>>(map: &OutcomeMap<T>) -> Result<Self, KernelError> {
         let mut hooks = Vec::with_capacity(Hook::ALL.len());
@@ -30,6 +38,15 @@ impl Outcomes {
             hooks.push((hook, sum));
         }
         Ok(Self { hooks })
+    }
+
+    /// No packet has come yet.
+    #[cfg(test)]
+    pub(crate) fn zero() -> Self {
+        let hooks = Hook::ALL.iter().map(|&hook| (hook, [0; OUTCOMES]));
+        Self {
+            hooks: hooks.collect(),
+        }
     }
 
     /// Every counter.
@@ -58,5 +75,11 @@ impl Outcomes {
     pub fn misses(&self) -> impl Iterator<Item = (Miss, u64)> {
         let misses = Miss::ALL.iter().copied();
         misses.map(|miss| (miss, self.count(Outcome::Miss(miss))))
+    }
+
+    /// Packets dropped, by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (Dropped, u64)> {
+        let drops = Dropped::ALL.iter().copied();
+        drops.map(|dropped| (dropped, self.count(Outcome::Dropped(dropped))))
     }
 }

@@ -6,9 +6,11 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Map, MapError},
     programs::{ProgramError, SchedClassifier, Xdp},
+    util::KernelVersion,
 };
 use caps::{CapSet, Capability};
 use dns_common::maps::map_name;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 use super::maps::KernelMaps;
 
@@ -34,12 +36,12 @@ pub enum KernelError {
     NoObject,
     /// The process lacks capabilities.
     #[error(
-        "loading the kernel programs needs {}, which this process does not have; run it as root, give it these capabilities, or use --hook off", .0.join(" and ")
+        "loading the kernel programs needs {}, which this process does not have; run it as root, give it these capabilities (a pod: securityContext.capabilities.add), or use --hook off", .0.join(" and ")
     )]
     Capabilities(Vec<&'static str>),
     /// The kernel does not let this process load programs, whatever its capabilities.
     #[error(
-        "the kernel does not let this process load programs (a security module or a seccomp filter may forbid bpf(2)); allow it, or use --hook off"
+        "the kernel does not let this process load programs (a security module or a seccomp filter may forbid bpf(2); before Linux 5.11, RLIMIT_MEMLOCK may be too low, which takes CAP_SYS_RESOURCE to raise); allow it (a pod: another seccompProfile or seLinuxOptions), or use --hook off"
     )]
     Forbidden,
     /// The kernel can't run the programs.
@@ -68,25 +70,58 @@ pub struct Kernel {
     ebpf: Ebpf,
 }
 
+/// Lets maps take as much memory as they need: before Linux 5.11 it counts against the process's limit of locked memory.
+fn raise_memory_limit() {
+    if KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 11, 0)) {
+        return;
+    }
+    // More than its upper limit only a process with CAP_SYS_RESOURCE may have.
+    let raised = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).or_else(|_| {
+        let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+        setrlimit(Resource::RLIMIT_MEMLOCK, most, most)
+    });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of locked memory stays as it is");
+    }
+}
+
+/// What maps have room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Names.
+    pub names: u32,
+    /// Clients whose queries are counted, if there is a limit; else one, the fewest that a map can have.
+    pub clients: u32,
+}
+
+impl From<u32> for Room {
+    /// Room for so many names, and for programs without a limit.
+    fn from(names: u32) -> Self {
+        Self { names, clients: 1 }
+    }
+}
+
 impl Kernel {
-    /// Loads the object with maps of its own, with room for `max_names` names.
-    pub fn load(object: &[u8], max_names: u32) -> Result<Self, KernelError> {
-        Self::load_with(object, max_names, None)
+    /// Loads the object with maps of its own.
+    pub fn load(object: &[u8], room: impl Into<Room>) -> Result<Self, KernelError> {
+        Self::load_with(object, room.into(), None)
     }
 
     /// Loads the object with the maps that are pinned in `folder`, where those that are missing are made.
-    pub fn load_pinned(object: &[u8], max_names: u32, folder: &Path) -> Result<Self, KernelError> {
-        Self::load_with(object, max_names, Some(folder))
+    pub fn load_pinned(
+        object: &[u8],
+        room: impl Into<Room>,
+        folder: &Path,
+    ) -> Result<Self, KernelError> {
+        Self::load_with(object, room.into(), Some(folder))
     }
 
-    fn load_with(
-        object: &[u8],
-        max_names: u32,
-        folder: Option<&Path>,
-    ) -> Result<Self, KernelError> {
+    fn load_with(object: &[u8], room: Room, folder: Option<&Path>) -> Result<Self, KernelError> {
         check_loadable(object)?;
+        raise_memory_limit();
         let mut loader = EbpfLoader::new();
-        loader.map_max_entries(map_name::NAMES, max_names);
+        loader.map_max_entries(map_name::NAMES, room.names);
+        loader.map_max_entries(map_name::BUCKETS, room.clients);
         if let Some(folder) = folder {
             for name in map_name::ALL {
                 loader.map_pin_path(name, folder.join(name));
@@ -111,6 +146,8 @@ impl Kernel {
             services: take(&mut self.ebpf, map_name::SERVICES)?,
             names: take(&mut self.ebpf, map_name::NAMES)?,
             outcomes: take(&mut self.ebpf, map_name::OUTCOMES)?,
+            watch: take(&mut self.ebpf, map_name::WATCH)?,
+            samples: take(&mut self.ebpf, map_name::SAMPLES)?,
             attached: take(&mut self.ebpf, map_name::ATTACHED)?,
         })
     }

@@ -1,8 +1,8 @@
 //! What the files of the pin folder are called, and which maps a start uses.
 //!
 //! ```text
-//!   v3/         maps and programs of version 3 of the map contract
-//!   v3-next/    the same, being filled; they take the place of all others once they are complete
+//!   v4/         maps and programs of version 4 of the map contract
+//!   v4-next/    the same, being filled; they take the place of all others once they are complete
 //!   links/      one for each interface with a program: tcx-last-7-4026531840 is that of interface 7 in the
 //!               network namespace with this number
 //! ```

@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf};
 use dns_common::{
     Hook,
     entry::Entry,
     maps::{
         ABI_VERSION, Attachment, Config, Counters, MAX_ATTACHED, MAX_SERVICES, ServiceKey, map_name,
     },
+    sample::{RING, Watch},
     scratch::Scratch,
     state::State,
     zones::Zones,
@@ -32,6 +33,8 @@ pub type ServiceMap<T> = HashMap<T, [u32; size_of::<ServiceKey>() / 4], u8>;
 pub type NamesMap<T> = HashMap<T, u64, [u64; size_of::<Entry>() / 8]>;
 /// The map `OUTCOMES`.
 pub type OutcomeMap<T> = PerCpuArray<T, Counters>;
+/// The map `WATCH`.
+pub type WatchMap<T> = Array<T, [u64; size_of::<Watch>() / 8]>;
 /// The map `ATTACHED`.
 pub type AttachedMap<T> = HashMap<T, u32, [u32; size_of::<Attachment>() / 4]>;
 
@@ -49,6 +52,10 @@ pub struct KernelMaps {
     pub names: NamesMap<MapData>,
     /// What became of packets.
     pub outcomes: OutcomeMap<MapData>,
+    /// Whether samples are wanted.
+    pub watch: WatchMap<MapData>,
+    /// Samples of queries.
+    pub samples: RingBuf<MapData>,
     /// Where programs are attached.
     pub attached: AttachedMap<MapData>,
 }
@@ -120,6 +127,8 @@ fn shapes(max_names: u32) -> [Shape; map_name::ALL.len()] {
         ),
         by_hook(map_name::OUTCOMES, size_of::<Counters>()),
         by_hook(map_name::SCRATCH, size_of::<Scratch>()),
+        one(map_name::WATCH, size_of::<Watch>()),
+        shape(map_name::SAMPLES, MapType::RingBuf, 0, 0, RING),
         hash(
             map_name::ATTACHED,
             size_of::<u32>(),

@@ -30,7 +30,7 @@ pub struct Removed {
 /// Removes links, filters, maps and programs; gives what there was.
 pub async fn remove(bpffs: &Path) -> anyhow::Result<Vec<Removed>> {
     // Nobody may attach anything meanwhile.
-    let _claim = Claim::take(bpffs, None::<Ready<_>>)
+    let _claim = Claim::take(bpffs, None, None::<Ready<_>>)
         .await
         .map_err(|error| match error {
             ClaimError::Held(_) => anyhow::anyhow!("{error}; stop it first"),

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use aya::maps::{Map, MapError};
 use dns_common::{
     entry::Entry,
+    hash::NameKey,
     head::{NOT_HELD, Others},
     maps::map_name,
 };
@@ -26,30 +27,32 @@ use crate::{
 
 /// What the kernel holds for a name.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Held {
-    name: String,
+pub(super) struct Held {
+    pub(super) name: String,
     /// The cluster domain that the name is in; `None` for the name of an address.
-    zone: Option<String>,
-    key: String,
-    records: Vec<HeldRecord>,
+    pub(super) zone: Option<String>,
+    /// The name's hash, for one name alone: who has many could work out the secret keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+    pub(super) records: Vec<HeldRecord>,
     /// Types that the server answers for.
-    left_to_server: Vec<&'static str>,
+    pub(super) left_to_server: Vec<&'static str>,
     /// Whether the name has no record of any type that is not listed.
-    other_types: OtherTypes,
+    pub(super) other_types: OtherTypes,
 }
 
 /// A record that the kernel answers with.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct HeldRecord {
-    r#type: &'static str,
-    ttl: u32,
-    data: String,
+pub(super) struct HeldRecord {
+    pub(super) r#type: &'static str,
+    pub(super) ttl: u32,
+    pub(super) data: String,
 }
 
 /// What is known of types that are neither held nor left to the server by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum OtherTypes {
+pub(super) enum OtherTypes {
     /// There are none.
     None,
     /// Only the server knows.
@@ -97,11 +100,12 @@ fn find(bpffs: &Path, name: &Domain) -> anyhow::Result<Option<Held>> {
     };
     // Another name may lie under the same hash.
     let is_other = entry.wire_name() != wire;
-    Ok((!is_other).then(|| Held::read(&entry, key.0, config.templates.ttl())))
+    Ok((!is_other).then(|| Held::read(&entry, Some(key), config.templates.ttl())))
 }
 
 impl Held {
-    fn read(entry: &Entry, key: u64, ttl: u32) -> Self {
+    /// What an entry says.
+    pub(super) fn read(entry: &Entry, key: Option<NameKey>, ttl: u32) -> Self {
         let head = entry.head();
         let others = head.others();
         let (first, second) = entry.set_octets();
@@ -139,7 +143,7 @@ impl Held {
         Self {
             name: format!("{}.", text(wire)),
             zone: zone.filter(|zone| !zone.is_empty()).map(text),
-            key: format!("{key:016x}"),
+            key: key.map(|NameKey(key)| format!("{key:016x}")),
             records,
             left_to_server: left.collect(),
             other_types: if others.has(Others::ANY) {
@@ -194,7 +198,7 @@ mod tests {
 
     fn held(wire: &[u8], content: &Content<'_>) -> Held {
         let keys: HashKeys = bytemuck::Zeroable::zeroed();
-        Held::read(&Entry::new(&keys, wire, content).unwrap(), 7, 30)
+        Held::read(&Entry::new(&keys, wire, content).unwrap(), None, 30)
     }
 
     fn owner<'c>(a: &'c [[u8; 4]], aaaa: &'c [[u8; 16]], others: Others) -> Content<'c> {

@@ -1,13 +1,19 @@
 //! The commands beside `run`: they look at a running instance, prepare for one, or translate for one.
 
 pub mod check;
+pub mod dump;
 pub mod import;
 pub mod lookup;
+pub mod pages;
 pub mod status;
+pub mod top;
 pub mod trace;
 pub mod uninstall;
 
-use std::path::Path;
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use aya::maps::Map;
 use dns_common::maps::{ABI_VERSION, Config, map_name};
@@ -25,4 +31,13 @@ fn read_config(bpffs: &Path) -> anyhow::Result<Config> {
         config.version
     );
     Ok(config)
+}
+
+/// Writes to standard output at once; whether anybody reads it still, since `head` leaves when it has enough.
+fn print(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true),
+    }
 }

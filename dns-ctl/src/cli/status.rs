@@ -1,18 +1,29 @@
-//! `dns-ctl status`: interfaces, hooks, names held, and what became of packets.
+//! `dns-ctl status`: whether it is ready and up to date, interfaces, what the maps hold, and what became of packets.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, time::Duration};
+mod live;
+mod show;
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::SocketAddr,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context as _;
 use aya::maps::Map;
-use comfy_table::{CellAlignment, Table, presets};
 use dns_common::{
-    Hit, Miss,
     maps::{Attachment, map_name},
     state::State,
 };
 use serde::Serialize;
 
-use super::read_config;
+use live::Live;
+pub(super) use show::lease;
+use show::text;
+
+use super::{read_config, trace::service_addresses};
 use crate::{
     args::{Output, StatusArgs},
     attach::{
@@ -24,6 +35,7 @@ use crate::{
         rung::Rung,
     },
     control::kernel::left_until,
+    instance::report,
 };
 
 /// The state of an instance, as `--output json` shows it.
@@ -31,6 +43,8 @@ use crate::{
 struct Status {
     /// Whether the instance lives; if not, its maps are left over.
     running: bool,
+    /// What the instance says of itself; nothing if none lives, or if it does not say.
+    instance: Option<Live>,
     /// Where programs are attached.
     interfaces: Vec<Interface>,
     /// Names held.
@@ -41,10 +55,18 @@ struct Status {
     denies: bool,
     /// For how many seconds the kernel goes on answering without an instance; 0: it answers nothing.
     lease_seconds: f64,
+    /// For how many seconds it goes on denying without one.
+    denials_seconds: f64,
+    /// How many seconds ago what is served last changed; nothing if it never did.
+    changed_seconds: Option<u64>,
+    /// At which addresses and ports the kernel answers.
+    addresses: Vec<SocketAddr>,
     /// Packets answered, by kind.
     hits: BTreeMap<&'static str, u64>,
     /// Packets passed on, by reason.
     misses: BTreeMap<&'static str, u64>,
+    /// Packets dropped, by reason.
+    drops: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,13 +106,24 @@ fn read(bpffs: &Path) -> anyhow::Result<Status> {
     let state = StateMap::try_from(open(map_name::STATE)?.0)?.get(&0, 0)?;
     let state: State = bytemuck::cast(state);
     interfaces.sort_by_key(|interface| interface.ifindex);
+    let running = is_claimed(bpffs);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let denials = left_until(denials_until(&state))?;
     Ok(Status {
-        running: is_claimed(bpffs),
+        running,
+        // It may be starting, or of a version that does not know this question.
+        instance: running
+            .then(|| report::hear(bpffs).ok())
+            .flatten()
+            .map(|heard| Live::read(&heard, now)),
         interfaces,
         entries: names.keys().flatten().count(),
         capacity,
-        denies: state.epoch != 0 && !left_until(denials_until(&state))?.is_zero(),
+        denies: state.epoch != 0 && !denials.is_zero(),
         lease_seconds: left_until(state.until)?.as_secs_f64(),
+        denials_seconds: denials.as_secs_f64(),
+        changed_seconds: (state.serial != 0).then(|| now.saturating_sub(state.serial)),
+        addresses: service_addresses(bpffs)?.into_iter().collect(),
         hits: outcomes
             .hits()
             .map(|(hit, count)| (hit.label(), count))
@@ -99,103 +132,67 @@ fn read(bpffs: &Path) -> anyhow::Result<Status> {
             .misses()
             .map(|(miss, count)| (miss.label(), count))
             .collect(),
+        drops: outcomes
+            .drops()
+            .map(|(dropped, count)| (dropped.label(), count))
+            .collect(),
     })
 }
 
 fn interface(ifindex: u32, attachment: Attachment) -> Interface {
-    let name = attachment
-        .name
-        .iter()
-        .take_while(|&&octet| octet != 0)
-        .copied()
-        .collect();
     Interface {
-        name: String::from_utf8(name).unwrap_or_default(),
+        name: interface_name(&attachment),
         ifindex,
         hook: Rung::from_number(attachment.rung).map_or("unknown", Rung::name),
     }
 }
 
-fn text(status: &Status) -> String {
-    let mut text = String::new();
-    if !status.running {
-        text.push_str("No dns-ctl is running here; these are the maps that one left behind.\n\n");
-    }
-    let mut interfaces = table(&["INTERFACE", "INDEX", "HOOK"]);
-    for interface in &status.interfaces {
-        interfaces.add_row([
-            interface.name.clone(),
-            interface.ifindex.to_string(),
-            interface.hook.to_owned(),
-        ]);
-    }
-    let mut outcomes = table(&["PACKETS", "COUNT", "MEANING"]);
-    let hits = Hit::ALL
-        .iter()
-        .map(|hit| ("hit", hit.label(), hit.text(), status.hits[hit.label()]));
-    let misses = Miss::ALL.iter().map(|miss| {
-        (
-            "miss",
-            miss.label(),
-            miss.text(),
-            status.misses[miss.label()],
-        )
-    });
-    for (result, label, meaning, count) in hits.chain(misses) {
-        if count > 0 || result == "hit" {
-            outcomes.add_row([
-                format!("{result} {label}"),
-                count.to_string(),
-                meaning.to_owned(),
-            ]);
-        }
-    }
-    if let Some(column) = outcomes.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    // Writing to a `String` can't fail.
-    let _infallible = write!(
-        text,
-        "Lease: {}\nNames held: {} of {}; {}\n\n{interfaces}\n\n{outcomes}\n",
-        lease(Duration::from_secs_f64(status.lease_seconds)),
-        status.entries,
-        status.capacity,
-        if status.denies {
-            "others of the cluster are denied"
-        } else {
-            "others are passed on"
-        }
-    );
-    text
-}
-
-/// For how long the kernel goes on answering by itself.
-fn lease(left: Duration) -> String {
-    if left.is_zero() {
-        return "expired; all queries are passed on".to_owned();
-    }
-    // A part of a second is a time in which it answers.
-    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    match (seconds / 60, seconds % 60) {
-        (0, seconds) => format!("{seconds} s left"),
-        (minutes, 0) => format!("{minutes} min left"),
-        (minutes, seconds) => format!("{minutes} min {seconds} s left"),
-    }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    table
+/// The interface's name.
+pub(super) fn interface_name(attachment: &Attachment) -> String {
+    let name = attachment.name.iter().take_while(|&&octet| octet != 0);
+    String::from_utf8(name.copied().collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use dns_common::{Dropped, Hit, Miss};
+
     use super::*;
 
-    fn sample() -> Status {
+    pub(super) fn sample() -> Status {
         Status {
             running: true,
+            instance: Some(Live {
+                who: "version 1, process 2".to_owned(),
+                ready: true,
+                missing: Vec::new(),
+                started_seconds: Some(7300),
+                synced: true,
+                snapshot_seconds: None,
+                sources: vec![live::Source {
+                    kind: "service".to_owned(),
+                    listed: true,
+                    heard_seconds: Some(61),
+                    changed_seconds: None,
+                    errors: 4,
+                    invalid: 0,
+                }],
+                interfaces_without: 0,
+                names_left_out: 0,
+                server: live::Server {
+                    answers: 9,
+                    servfail: 1,
+                    malformed: 0,
+                    waiting: 0,
+                },
+                upstreams: vec![live::Upstream {
+                    address: "10.0.0.1:53".to_owned(),
+                    up: false,
+                    looping: false,
+                    tries: 8,
+                    failures: 7,
+                }],
+            }),
             interfaces: vec![Interface {
                 name: "veth0".to_owned(),
                 ifindex: 3,
@@ -205,11 +202,15 @@ mod tests {
             capacity: 131_072,
             denies: true,
             lease_seconds: 594.5,
+            denials_seconds: 54.5,
+            changed_seconds: Some(125),
+            addresses: vec!["10.96.0.10:53".parse().unwrap()],
             hits: Hit::ALL.iter().map(|hit| (hit.label(), 5)).collect(),
             misses: Miss::ALL
                 .iter()
                 .map(|miss| (miss.label(), u64::from(*miss == Miss::Torn)))
                 .collect(),
+            drops: Dropped::ALL.iter().map(|it| (it.label(), 6)).collect(),
         }
     }
 
@@ -224,41 +225,17 @@ mod tests {
         assert_eq!(json["capacity"], 131_072);
         assert_eq!(json["denies"], true);
         assert_eq!(json["lease_seconds"], 594.5);
+        assert_eq!(json["denials_seconds"], 54.5);
+        assert_eq!(json["changed_seconds"], 125);
+        assert_eq!(json["addresses"][0], "10.96.0.10:53");
+        assert_eq!(json["instance"]["ready"], true);
+        assert_eq!(json["instance"]["synced"], true);
+        assert_eq!(json["instance"]["sources"][0]["heard_seconds"], 61);
+        assert_eq!(json["instance"]["server"]["servfail"], 1);
+        assert_eq!(json["instance"]["upstreams"][0]["up"], false);
         assert_eq!(json["hits"]["a"], 5);
         assert_eq!(json["misses"]["torn"], 1);
+        assert_eq!(json["drops"]["rate_limited"], 6);
         assert_eq!(json["misses"]["outside_zones"], 0);
-    }
-
-    #[test]
-    fn the_lease_is_told_as_people_say_it() {
-        for (milliseconds, expected) in [
-            (0, "expired; all queries are passed on"),
-            (1, "1 s left"),
-            (59_000, "59 s left"),
-            (59_001, "1 min left"),
-            (594_500, "9 min 55 s left"),
-            (86_400_000, "1440 min left"),
-        ] {
-            assert_eq!(lease(Duration::from_millis(milliseconds)), expected);
-        }
-    }
-
-    #[test]
-    fn the_table_shows_what_happened_and_what_it_means() {
-        let text = text(&sample());
-        assert!(
-            text.contains("Names held: 12 of 131072; others of the cluster are denied"),
-            "{text}"
-        );
-        assert!(text.contains("Lease: 9 min 55 s left\n"), "{text}");
-        assert!(text.contains("veth0"), "{text}");
-        assert!(
-            text.contains("miss torn") && text.contains(Miss::Torn.text()),
-            "{text}"
-        );
-        assert!(
-            !text.contains("miss class"),
-            "reasons that never happened are left out: {text}"
-        );
     }
 }

@@ -187,7 +187,7 @@ fn open(bpffs: &Path, name: &str) -> anyhow::Result<Map> {
 }
 
 /// The addresses at which clients reach DNS.
-fn service_addresses(bpffs: &Path) -> anyhow::Result<BTreeSet<SocketAddr>> {
+pub(super) fn service_addresses(bpffs: &Path) -> anyhow::Result<BTreeSet<SocketAddr>> {
     let services = ServiceMap::try_from(open(bpffs, map_name::SERVICES)?)?;
     let mut addresses = BTreeSet::new();
     for words in services.keys() {

@@ -40,6 +40,11 @@ pub enum ConfigError {
         "--kernel-negative on is for the kernel programs, which --hook off leaves out; leave out one of them"
     )]
     NegativeWithoutKernel,
+    /// Likewise.
+    #[error(
+        "--rate-limit is for the kernel programs, which --hook off leaves out; leave out one of them"
+    )]
+    RateWithoutKernel,
     /// Denials of names that another DNS may know.
     #[error(
         "with {0}, names are hidden that the cluster's existing DNS may know, and --kernel-negative on would deny them; change one of them"

@@ -69,7 +69,7 @@ pub struct KernelSide {
     pub clock: Clock,
     /// When it was renewed last.
     pub renewed: Option<Instant>,
-    /// How full the map of names is, for the metrics.
+    /// What the maps hold, for the metrics.
     pub fill: Arc<Fill>,
     /// The addresses that are answered for.
     pub addresses: Addresses,
@@ -240,6 +240,7 @@ impl KernelSide {
             );
         }
         self.left_out_addresses = wanted.left_out;
+        let sockets = wanted.sockets.len();
         let keys: BTreeSet<[u32; 5]> = wanted
             .sockets
             .iter()
@@ -261,6 +262,7 @@ impl KernelSide {
             let added = self.services.insert(*key, 1, 0);
             added.map_err(access(map_name::SERVICES))?;
         }
+        self.fill.set_addresses(sockets, wanted.left_out);
         Ok(())
     }
 }

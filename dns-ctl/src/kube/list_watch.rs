@@ -23,6 +23,7 @@ use super::{
     advice::{is_expiry, retry_after},
     backoff::{Backoff, Reason},
 };
+use crate::metrics::source::ListMetrics;
 
 /// Range of a watch's length in seconds, so that the watches of many nodes do not end together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=290;
@@ -68,6 +69,7 @@ pub(super) fn steps<K, R>(
     api: Api<K>,
     selection: Selection,
     random: R,
+    metrics: ListMetrics,
 ) -> impl Stream<Item = Result<Event<K>, Failure>> + Send + use<K, R>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -77,6 +79,7 @@ where
         api,
         selection,
         backoff: Backoff::new(random),
+        metrics,
         pause: None,
         place: Place::Nowhere,
     };
@@ -90,6 +93,8 @@ struct ListWatch<K, R> {
     api: Api<K>,
     selection: Selection,
     backoff: Backoff<R>,
+    /// Told whenever the API server answers.
+    metrics: ListMetrics,
     /// When to go on.
     pause: Option<Instant>,
     place: Place<K>,
@@ -152,6 +157,7 @@ where
                 self.place = timeout(LIST_PATIENCE, Self::list(&self.api, &self.selection))
                     .await
                     .map_err(|_| Failure::Silent)??;
+                self.metrics.heard();
                 Ok(Some(Event::Init))
             }
             Place::Listed { items, version } => {
@@ -218,6 +224,7 @@ where
             .await
             .map_err(|_| Failure::Silent)?
             .map_err(|error| Failure::Refused(Error::WatchStartFailed(error)))?;
+        self.metrics.heard();
         Ok(Watching {
             version,
             events: events.boxed(),
@@ -245,6 +252,7 @@ where
         {
             watching.version = version;
             watching.is_good = true;
+            self.metrics.heard();
             return Ok(step);
         }
         self.place = Place::Nowhere;

@@ -257,7 +257,7 @@ impl Reader<'_> {
     }
 
     fn pass_over(&self, line: u64, kind: &str) {
-        tracing::debug!(file = %self.file.display(), line, kind, "not needed for DNS");
+        tracing::debug!(path = %self.file.display(), line, kind, "not needed for DNS");
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    metrics::{Metrics, label::SourceKind},
+    metrics::{Metrics, label::SourceKind, source::ListMetrics},
     zone::object::{Arrived, Change, Event, ObjectKey, Service},
 };
 
@@ -142,6 +142,7 @@ impl Manifests {
                 .config_map
                 .clone()
                 .map(|key| Followed::new(key, config_map)),
+            list: metrics.list(SourceKind::Manifest),
             metrics,
         };
         let mut known = HashSet::new();
@@ -154,9 +155,11 @@ impl Manifests {
         for problem in sink.count(self.problems(), &mut known) {
             tracing::warn!("{problem}");
         }
+        self.heard(&sink.list);
         if sink.send(&self.collection).await.is_err() {
             return;
         }
+        sink.list.listed();
         loop {
             tokio::select! {
                 _ = changed.changed() => settle(&mut changed).await,
@@ -172,9 +175,20 @@ impl Manifests {
             for problem in sink.count(self.problems(), &mut known) {
                 tracing::warn!("{problem}");
             }
-            if is_new && sink.send(&self.collection).await.is_err() {
-                return;
+            self.heard(&sink.list);
+            if is_new {
+                sink.list.changed();
+                if sink.send(&self.collection).await.is_err() {
+                    return;
+                }
             }
+        }
+    }
+
+    /// Says whether the manifests could be read.
+    fn heard(&self, list: &ListMetrics) {
+        if self.unreadable.is_none() {
+            list.heard();
         }
     }
 
@@ -255,6 +269,7 @@ fn is_manifest(file: &Path) -> bool {
 struct Sink {
     events: mpsc::Sender<Arrived>,
     config_map: Option<Followed>,
+    list: ListMetrics,
     metrics: Arc<Metrics>,
 }
 
@@ -345,7 +360,7 @@ impl Watch {
     fn tell(&mut self, error: &notify::Error) {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!(
-                place = %self.place.display(), %error,
+                path = %self.place.display(), %error,
                 "changes are noticed only every {} s: the kernel does not tell them \
                  (fs.inotify.max_user_instances and max_user_watches limit it)",
                 ANYWAY.as_secs()

@@ -28,7 +28,7 @@ use super::{
     wanted::{Wanted, slice_namespace, slice_selector},
 };
 use crate::{
-    metrics::Metrics,
+    metrics::{Metrics, source::ListMetrics},
     zone::object::{Arrived, Change, EndpointSlice, Event, Namespace, Pod, Service},
 };
 
@@ -158,23 +158,22 @@ fn changes<T: Kind>(
     metrics: &Arc<Metrics>,
 ) -> impl Stream<Item = Change<T>> + Send + use<T> {
     let random = SmallRng::from_rng(&mut rand::rng());
-    sifted(
-        list_watch::steps(api, selection, random),
-        namespace,
-        metrics,
-    )
+    let list = metrics.list(T::LABEL);
+    let steps = list_watch::steps(api, selection, random, list.clone());
+    sifted(steps, namespace, list, metrics)
 }
 
 /// What the steps of one list-and-watch change.
 fn sifted<T: Kind, S>(
     steps: S,
     namespace: Option<&str>,
+    list: ListMetrics,
     metrics: &Arc<Metrics>,
 ) -> impl Stream<Item = Change<T>> + Send + use<T, S>
 where
     S: Stream<Item = Result<watcher::Event<Arriving<T>>, Failure>> + Send,
 {
-    let mut feed = Feed::new(namespace, Arc::clone(metrics));
+    let mut feed = Feed::new(namespace, list, Arc::clone(metrics));
     steps.filter_map(move |step| future::ready(feed.change(step)))
 }
 
@@ -183,13 +182,12 @@ struct Feed<T> {
     sieve: Sieve<T>,
     target: Target,
     errors: Quieted,
+    list: ListMetrics,
     metrics: Arc<Metrics>,
 }
 
 impl<T: Kind> Feed<T> {
-    fn new(namespace: Option<&str>, metrics: Arc<Metrics>) -> Self {
-        // Zero is a value, too: whoever watches the metric should see it from the start.
-        metrics.source_invalid(T::LABEL, 0, 0);
+    fn new(namespace: Option<&str>, list: ListMetrics, metrics: Arc<Metrics>) -> Self {
         Self {
             sieve: Sieve::new(),
             target: Target {
@@ -198,6 +196,7 @@ impl<T: Kind> Feed<T> {
                 namespace: namespace.map(ToOwned::to_owned),
             },
             errors: Quieted::default(),
+            list,
             metrics,
         }
     }
@@ -211,6 +210,11 @@ impl<T: Kind> Feed<T> {
             .source_invalid(T::LABEL, before, self.sieve.invalid());
         if let Some(complaint) = sifted.complaint {
             tracing::warn!("{complaint}");
+        }
+        match &sifted.change {
+            Some(Change::InitDone) => self.list.listed(),
+            Some(Change::Apply(_) | Change::Delete(_)) => self.list.changed(),
+            _ => {}
         }
         sifted.change
     }

@@ -12,18 +12,18 @@ use std::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::IntoResponse,
     routing::get,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Metrics, liveness::Liveness};
+use super::{Metrics, format::Format, liveness::Liveness};
 use crate::probe::state::{Page, Probes};
-
-/// The media type of the `OpenMetrics` text format.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether this process can do its work yet; shared by those who know and those who ask.
 #[derive(Debug, Default)]
@@ -121,8 +121,13 @@ pub async fn serve(
         .await
 }
 
-async fn page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.render())
+async fn page(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = Format::accepted(accept);
+    (
+        [(CONTENT_TYPE, format.media_type())],
+        format.of(metrics.render()),
+    )
 }
 
 async fn alive(State(liveness): State<Arc<Liveness>>) -> (StatusCode, String) {
@@ -181,8 +186,14 @@ mod tests {
     use crate::probe::exchange::Failure;
 
     async fn fetch(address: SocketAddr, path: &str) -> String {
+        fetch_as(address, path, "*/*").await
+    }
+
+    async fn fetch_as(address: SocketAddr, path: &str, accept: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).await.unwrap();
@@ -205,7 +216,15 @@ mod tests {
 
         let metrics = fetch(address, "/metrics").await;
         assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
-        assert!(metrics.contains(OPEN_METRICS), "{metrics}");
+        let media_type = format!("content-type: {}\r\n", Format::Classic.media_type());
+        assert!(metrics.contains(&media_type), "{metrics}");
+        assert!(metrics.contains("kxdns_build_info gauge"), "{metrics}");
+        let open = fetch_as(address, "/metrics", "application/openmetrics-text").await;
+        let media_type = format!("content-type: {}\r\n", Format::Open.media_type());
+        assert!(
+            open.contains(&media_type) && open.ends_with("# EOF\n"),
+            "{open}"
+        );
         assert!(metrics.contains("kxdns_synced 0"), "{metrics}");
         assert!(fetch(address, "/healthz").await.ends_with("ok\n"));
         assert!(fetch(address, "/nothing").await.starts_with("HTTP/1.1 404"));

@@ -3,17 +3,20 @@
 //! Only this module knows the metrics' names. Labels take their values from the closed lists in
 //! [`label`], those of [`probe`] from the configuration; a queried name is never one of them.
 
+pub mod format;
 pub mod http;
 pub mod interfaces;
 pub mod kernel;
 pub mod label;
 pub mod liveness;
 pub mod probe;
+mod process;
 pub mod resolver;
 pub mod snapshot;
+pub mod source;
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -24,25 +27,31 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    version::VERSION,
-    zone::object::{Change, Event},
-};
-use label::{Area, Forwarded, QueryType, Rcode, SourceEvent, SourceKind, Transport};
+use crate::{version::VERSION, zone::object::Event};
+use label::{Area, Forwarded, QueryType, Rcode, SourceKind, Transport};
+use process::ProcessCollector;
 use resolver::{ResolverMetrics, UpstreamFamilies, UpstreamMetrics};
+use source::{ListMetrics, SourceMetrics};
 
 /// Upper bounds of the server's latency buckets, in seconds: from an answer of its own to the last upstream's.
 const LATENCY_BUCKETS: [f64; 10] = [
     0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0,
 ];
-/// Upper bounds of the buckets for how long an event takes to have effect, in seconds.
-pub(crate) const PROGRAMMING_BUCKETS: [f64; 9] =
-    [0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0];
+/// Upper bounds of the buckets for how long an event takes to have effect, in seconds: 5 ms is the target, and has
+/// a bound of its own, so that the share of events within it can be told.
+pub(crate) const PROGRAMMING_BUCKETS: [f64; 11] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0,
+];
+
+/// Octets that a page mostly has.
+const PAGE: usize = 32 << 10;
 
 /// Every metric of the controller.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
+    /// Metrics whose names are not kxdns's own.
+    conventional: Registry,
     requests: Family<RequestLabels, Counter>,
     forwarded: Family<ForwardedLabels, Counter>,
     latency: Family<AreaLabels, Histogram, fn() -> Histogram>,
@@ -50,10 +59,10 @@ pub struct Metrics {
     malformed: Counter,
     resolver: ResolverMetrics,
     upstreams: UpstreamFamilies,
-    source_events: Family<EventLabels, Counter>,
-    source_errors: Family<KindLabels, Counter>,
-    source_invalid: Family<KindLabels, Gauge>,
+    source: SourceMetrics,
+    connections: Gauge,
     synced: Gauge,
+    sync_duration: Gauge<f64, AtomicU64>,
     services: Gauge,
 }
 
@@ -90,15 +99,14 @@ struct ForwardedLabels {
     outcome: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    kind: &'static str,
-    event: &'static str,
-}
+/// A connection of a client; it is counted until this is dropped.
+#[derive(Debug)]
+pub struct Connection(Gauge);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: &'static str,
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
@@ -112,6 +120,8 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("kxdns");
+        let mut conventional = Registry::default();
+        conventional.register_collector(Box::new(ProcessCollector));
         let metrics = Self {
             requests: Family::default(),
             forwarded: Family::default(),
@@ -120,13 +130,22 @@ impl Metrics {
             malformed: Counter::default(),
             resolver: ResolverMetrics::register(&mut registry),
             upstreams: UpstreamFamilies::register(&mut registry),
-            source_events: Family::default(),
-            source_errors: Family::default(),
-            source_invalid: Family::default(),
+            source: SourceMetrics::register(&mut registry),
+            connections: Gauge::default(),
             synced: Gauge::default(),
+            sync_duration: Gauge::default(),
             services: Gauge::default(),
             registry: Mutex::default(),
+            conventional,
         };
+        for outcome in Forwarded::ALL {
+            let outcome = outcome.as_str();
+            drop(
+                metrics
+                    .forwarded
+                    .get_or_create(&ForwardedLabels { outcome }),
+            );
+        }
         registry.register(
             "server_requests",
             "Requests answered by the userspace server",
@@ -140,7 +159,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "programming_latency",
-            "Time from an event's arrival to the moment when server and kernel answer by it",
+            "Time from the moment when a change was read from the API server or a manifest until server and kernel answered by it; the first lists do not count",
             Unit::Seconds,
             metrics.programming.clone(),
         );
@@ -155,24 +174,20 @@ impl Metrics {
             metrics.malformed.clone(),
         );
         registry.register(
-            "source_events",
-            "Events from the API server or the manifests",
-            metrics.source_events.clone(),
-        );
-        registry.register(
-            "source_errors",
-            "Errors of the API server or in manifests",
-            metrics.source_errors.clone(),
-        );
-        registry.register(
-            "source_invalid_objects",
-            "Objects, or faults of manifests, that are left out until they are put right; up to 1000 a list",
-            metrics.source_invalid.clone(),
+            "server_connections",
+            "Connections of clients over TCP that are open",
+            metrics.connections.clone(),
         );
         registry.register(
             "synced",
-            "1 once every watched kind has been listed completely",
+            "1 once every kind that is followed has been listed completely, and is programmed",
             metrics.synced.clone(),
+        );
+        registry.register_with_unit(
+            "sync_duration",
+            "Time from the start until everything was known and programmed; 0 before",
+            Unit::Seconds,
+            metrics.sync_duration.clone(),
         );
         registry.register("services", "Services known", metrics.services.clone());
         registry.register(
@@ -200,11 +215,14 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut page = String::new();
+        let mut page = String::with_capacity(PAGE);
         // Writing to a `String` fails only if a collector does; what it wrote before still holds.
-        if text::encode(&mut page, &registry).is_err() {
-            tracing::warn!("a metrics collector failed; the metrics page is incomplete");
+        for registry in [&*registry, &self.conventional] {
+            if text::encode_registry(&mut page, registry).is_err() {
+                tracing::warn!("a metrics collector failed; the metrics page is incomplete");
+            }
         }
+        let _infallible = text::encode_eof(&mut page);
         page
     }
 
@@ -256,29 +274,20 @@ impl Metrics {
         self.upstreams.forget(upstream);
     }
 
+    /// A list of objects of this kind that is followed from now on.
+    #[must_use]
+    pub fn list(&self, kind: SourceKind) -> ListMetrics {
+        self.source.list(kind)
+    }
+
     /// Counts an event of a source.
     pub fn source_event(&self, event: &Event) {
-        let (kind, step) = match event {
-            Event::Service(change) => (SourceKind::Service, step(change)),
-            Event::Namespace(change) => (SourceKind::Namespace, step(change)),
-            Event::EndpointSlice(_, change) => (SourceKind::EndpointSlice, step(change)),
-            Event::Pod(change) => (SourceKind::Pod, step(change)),
-        };
-        self.source_events
-            .get_or_create(&EventLabels {
-                kind: kind.as_str(),
-                event: step.as_str(),
-            })
-            .inc();
+        self.source.event(event);
     }
 
     /// Counts an error of a source.
     pub fn source_error(&self, kind: SourceKind) {
-        self.source_errors
-            .get_or_create(&KindLabels {
-                kind: kind.as_str(),
-            })
-            .inc();
+        self.source.error(kind);
     }
 
     /// States that one list of a source has `now` invalid objects where it had `before`.
@@ -286,11 +295,19 @@ impl Metrics {
     /// A kind may come in several lists, so it is the difference that counts.
     pub fn source_invalid(&self, kind: SourceKind, before: usize, now: usize) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.source_invalid
-            .get_or_create(&KindLabels {
-                kind: kind.as_str(),
-            })
-            .inc_by(count(now) - count(before));
+        self.source.invalid(kind, count(now) - count(before));
+    }
+
+    /// Counts a connection of a client, until the result is dropped.
+    #[must_use]
+    pub fn connected(&self) -> Connection {
+        self.connections.inc();
+        Connection(self.connections.clone())
+    }
+
+    /// States how long after the start everything was known and programmed.
+    pub fn synced_after(&self, duration: Duration) {
+        self.sync_duration.set(duration.as_secs_f64());
     }
 
     /// Records how long after its arrival an event took effect.
@@ -303,16 +320,6 @@ impl Metrics {
         self.synced.set(i64::from(synced));
         self.services
             .set(i64::try_from(services).unwrap_or(i64::MAX));
-    }
-}
-
-const fn step<T>(change: &Change<T>) -> SourceEvent {
-    match change {
-        Change::Init => SourceEvent::Init,
-        Change::InitApply(_) => SourceEvent::InitApply,
-        Change::InitDone => SourceEvent::InitDone,
-        Change::Apply(_) => SourceEvent::Apply,
-        Change::Delete(_) => SourceEvent::Delete,
     }
 }
 

@@ -31,11 +31,14 @@ pub struct CacheMetrics {
     evictions: Counter,
     prefetches: Counter,
     entries: Gauge,
+    fill: Gauge,
+    capacity: Gauge,
 }
 
 /// What is counted of one upstream. Keeps on counting, unseen, when the upstream is forgotten.
 #[derive(Debug)]
 pub struct UpstreamMetrics {
+    requests: Counter,
     latency: Histogram,
     /// In the order of [`UpstreamFailure::ALL`].
     failures: Vec<Counter>,
@@ -50,6 +53,7 @@ pub struct Waiting(Gauge);
 /// The metrics of all upstreams, by their configured addresses.
 #[derive(Clone, Debug)]
 pub(super) struct UpstreamFamilies {
+    requests: Family<UpstreamLabels, Counter>,
     latency: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
     up: Family<UpstreamLabels, Gauge>,
@@ -88,6 +92,8 @@ impl ResolverMetrics {
                 evictions: Counter::default(),
                 prefetches: Counter::default(),
                 entries: Gauge::default(),
+                fill: Gauge::default(),
+                capacity: Gauge::default(),
             },
             waiting: Gauge::default(),
         };
@@ -110,6 +116,16 @@ impl ResolverMetrics {
             "cache_entries",
             "Answers in the cache, fresh or expired",
             metrics.cache.entries.clone(),
+        );
+        registry.register(
+            "cache_units",
+            "Room taken in the cache: an answer takes one unit for each 512 octets it has or begins",
+            metrics.cache.fill.clone(),
+        );
+        registry.register(
+            "cache_units_capacity",
+            "Units that the cache has room for (--cache-size)",
+            metrics.cache.capacity.clone(),
         );
         registry.register(
             "server_waiting",
@@ -149,13 +165,24 @@ impl CacheMetrics {
         self.prefetches.inc();
     }
 
-    /// States how many answers there are.
-    pub fn holds(&self, answers: usize) {
+    /// States how many answers there are, and how many units of the cache's room they take.
+    pub fn holds(&self, answers: usize, units: u64) {
         self.entries.set(answers.try_into().unwrap_or(i64::MAX));
+        self.fill.set(units.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// States how many units there is room for.
+    pub fn has_room_for(&self, units: usize) {
+        self.capacity.set(units.try_into().unwrap_or(i64::MAX));
     }
 }
 
 impl UpstreamMetrics {
+    /// Counts a try.
+    pub fn asked(&self) {
+        self.requests.inc();
+    }
+
     /// Records how long the upstream took to answer.
     pub fn answered(&self, after: Duration) {
         self.latency.observe(after.as_secs_f64());
@@ -180,11 +207,17 @@ impl UpstreamMetrics {
 impl UpstreamFamilies {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let families = Self {
+            requests: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
             failures: Family::default(),
             up: Family::default(),
             looping: Family::default(),
         };
+        registry.register(
+            "server_upstream_requests",
+            "Tries at an upstream, answered or not",
+            families.requests.clone(),
+        );
         registry.register_with_unit(
             "server_upstream_latency",
             "Time until an upstream answered",
@@ -212,6 +245,7 @@ impl UpstreamFamilies {
     pub(super) fn of(&self, upstream: &str) -> UpstreamMetrics {
         let labels = upstream_labels(upstream);
         UpstreamMetrics {
+            requests: self.requests.get_or_create_owned(&labels),
             latency: self.latency.get_or_create_owned(&labels),
             failures: UpstreamFailure::ALL
                 .iter()
@@ -227,6 +261,7 @@ impl UpstreamFamilies {
 
     pub(super) fn forget(&self, upstream: &str) {
         let labels = upstream_labels(upstream);
+        self.requests.remove(&labels);
         self.latency.remove(&labels);
         self.up.remove(&labels);
         self.looping.remove(&labels);

@@ -1,5 +1,7 @@
 //! What is counted, as the page shows it.
 
+mod documented;
+
 use std::time::Duration;
 
 use prometheus_client::{
@@ -11,7 +13,10 @@ use super::{
     label::{CacheLookup, UpstreamFailure},
     *,
 };
-use crate::{version::VERSION, zone::object::ObjectKey};
+use crate::{
+    version::VERSION,
+    zone::object::{Change, ObjectKey},
+};
 
 #[derive(Debug)]
 struct Kernel;
@@ -42,6 +47,7 @@ fn the_page_has_the_documented_names() {
     metrics.forwarded(Forwarded::Unreachable);
     metrics.malformed();
     let upstream = metrics.upstream("10.0.0.53:53");
+    upstream.asked();
     upstream.answered(Duration::from_millis(3));
     upstream.failed(UpstreamFailure::Timeout);
     upstream.set_up(true);
@@ -49,7 +55,8 @@ fn the_page_has_the_documented_names() {
     resolver.cache.looked_up(CacheLookup::Hit);
     resolver.cache.evicted(2);
     resolver.cache.prefetched();
-    resolver.cache.holds(5);
+    resolver.cache.holds(5, 7);
+    resolver.cache.has_room_for(9);
     let _waiting = resolver.waiting();
     drop(resolver.waiting());
     metrics.source_event(&Event::Service(Change::Delete(ObjectKey::new("a", "b"))));
@@ -76,6 +83,9 @@ fn the_page_has_the_documented_names() {
         "kxdns_cache_evictions_total 2",
         "kxdns_cache_prefetches_total 1",
         "kxdns_cache_entries 5",
+        "kxdns_cache_units 7",
+        "kxdns_cache_units_capacity 9",
+        r#"kxdns_server_upstream_requests_total{upstream="10.0.0.53:53"} 1"#,
         "kxdns_server_waiting 1",
         r#"kxdns_source_events_total{kind="service",event="delete"} 1"#,
         r#"kxdns_source_errors_total{kind="namespace"} 1"#,

@@ -8,7 +8,8 @@ use bytemuck::Zeroable as _;
 use dns_common::{
     hash::HashKeys,
     headers::Dns,
-    maps::{ABI_VERSION, Config as MapConfig},
+    limit::Limit,
+    maps::{ABI_VERSION, Config as MapConfig, MAX_BUCKETS},
     record::Templates,
     zones::{ZoneError, Zones},
 };
@@ -24,9 +25,10 @@ use crate::{
     attach::{
         attacher::{Attacher, Wish},
         clock::Clock,
+        counters::Outcomes,
         folder::{PinFolder, check_bpffs},
         interfaces::Interfaces,
-        kernel::{Kernel, OBJECT, TC_PROGRAM, XDP_PROGRAM},
+        kernel::{Kernel, OBJECT, Room, TC_PROGRAM, XDP_PROGRAM},
         layout::Start,
         links::Netlink,
         maps::{self, KernelMaps, NamesMap, SharedConfig, StateMap, ZonesMap, set_zones},
@@ -89,7 +91,7 @@ impl KernelPart {
         kernel_config.interfaces.among(&netlink.links().await?)?;
         let max_names = kernel_config.max_names;
         let folder = PinFolder::claim(&kernel_config.bpffs, |folder| maps::fit(folder, max_names))?;
-        let (kernel, maps) = load(&folder, max_names)?;
+        let (kernel, maps) = load(&folder, kernel_config)?;
         let clock = Clock::load(OBJECT)?;
         tell_start(&folder, kernel_config);
         let shared = SharedConfig::read(maps.config)?;
@@ -121,14 +123,20 @@ impl KernelPart {
         );
         let interfaces = interfaces.start().await?;
         // Only now: what an instance before has left is as it was if this one does not get so far.
+        let limit = kernel_config
+            .rate
+            .map_or_else(Limit::default, |rate| rate.by(clock.ticks_per_second()));
         let maps_to_fill = (maps.names, maps.state, maps.zones);
-        let (names, inherited) = take_over(start, config, kernel_config, &shared, maps_to_fill)?;
+        let (names, inherited) =
+            take_over(start, config, kernel_config, limit, &shared, maps_to_fill)?;
         let fill = Arc::new(Fill::default());
         fill.inherit(names.count()?, &names.state());
+        let outcomes = maps.outcomes;
         metrics.register(Box::new(KernelCollector {
-            outcomes: maps.outcomes,
+            outcomes: Box::new(move || Outcomes::read(&outcomes)),
             fill: Arc::clone(&fill),
             capacity: max_names,
+            lease: kernel_config.lease,
         }));
         let (filled_sender, filled) = oneshot::channel();
         let stop = CancellationToken::new();
@@ -187,8 +195,12 @@ impl KernelPart {
 }
 
 /// Loads the programs with the maps of the folder, and pins them there.
-fn load(folder: &PinFolder, max_names: u32) -> anyhow::Result<(Kernel, KernelMaps)> {
-    let mut kernel = Kernel::load_pinned(OBJECT, max_names, &folder.maps())?;
+fn load(folder: &PinFolder, config: &KernelConfig) -> anyhow::Result<(Kernel, KernelMaps)> {
+    let room = Room {
+        names: config.max_names,
+        clients: config.rate.map_or(1, |_| MAX_BUCKETS),
+    };
+    let mut kernel = Kernel::load_pinned(OBJECT, room, &folder.maps())?;
     #[cfg(feature = "kernel-log")]
     kernel.show_log()?;
     let xdp = kernel.xdp()?;
@@ -206,6 +218,7 @@ fn take_over(
     start: Start,
     config: &Config,
     kernel_config: &KernelConfig,
+    limit: Limit,
     shared: &SharedConfig,
     (names, state, mut zones_map): (NamesMap<MapData>, StateMap<MapData>, ZonesMap<MapData>),
 ) -> anyhow::Result<(NameMap, Inherited)> {
@@ -247,6 +260,7 @@ fn take_over(
             // As the server has it, or the cluster's DNS behind.
             recursion: Dns::RA.into(),
             negative,
+            limit,
             templates: Templates::new(config.ttl),
             scope,
             // What is known of the interfaces by now.

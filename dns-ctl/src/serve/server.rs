@@ -57,8 +57,8 @@ pub enum BindError {
     },
     /// Ports below 1024 are for those who may.
     #[error(
-        "not allowed to listen on {transport} {address}: give the process CAP_NET_BIND_SERVICE, or \
-         choose a port of 1024 or above with --listen"
+        "not allowed to listen on {transport} {address}: give the process CAP_NET_BIND_SERVICE (a pod: \
+         securityContext.capabilities.add), or choose a port of 1024 or above with --listen"
     )]
     Privileged {
         /// The address asked for.

@@ -47,6 +47,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves one connection until the client closes it, is idle for too long, or `shutdown` is cancelled.
 pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, shutdown: CancellationToken) {
+    let _connection = service.metrics.connected();
     let _ = stream.set_nodelay(true);
     let (mut reader, writer) = stream.into_split();
     let writer = Arc::new(Mutex::new(writer));

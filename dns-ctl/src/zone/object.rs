@@ -116,12 +116,28 @@ pub enum Event {
     Pod(Change<Pod>),
 }
 
+impl Event {
+    /// Whether it takes effect by itself; the other ones do at the end of their list.
+    #[must_use]
+    pub const fn takes_effect(&self) -> bool {
+        const fn of<T>(change: &Change<T>) -> bool {
+            !matches!(change, Change::Init | Change::InitApply(_))
+        }
+        match self {
+            Self::Service(change) => of(change),
+            Self::Namespace(change) => of(change),
+            Self::EndpointSlice(_, change) => of(change),
+            Self::Pod(change) => of(change),
+        }
+    }
+}
+
 /// An event and when it came, for telling how long it takes to have effect.
 #[derive(Clone, Debug)]
 pub struct Arrived {
     /// What has happened.
     pub event: Event,
-    /// When this process learnt of it.
+    /// When this process had read it.
     pub at: Instant,
 }
 

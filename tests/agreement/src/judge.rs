@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use dns_common::{Hit, Miss, Outcome};
 use dns_ctl::{
     serve::{
@@ -43,10 +43,7 @@ impl Judge {
 
     /// Holds an outcome, and for a hit the DNS message that came back, against the server's.
     pub fn judge(&mut self, query: &[u8], outcome: Outcome, response: &[u8]) -> Result<()> {
-        let label = match outcome {
-            Outcome::Hit(hit) => hit.label(),
-            Outcome::Miss(miss) => miss.label(),
-        };
+        let (_, label) = outcome.labels();
         *self.met.entry(label).or_default() += 1;
         let request = Request::read(query);
         let request = request.map_err(|error| anyhow::anyhow!("not readable: {error:?}"))?;
@@ -54,6 +51,7 @@ impl Judge {
         let result = match outcome {
             Outcome::Hit(hit) => equal(&request, decision, hit, response),
             Outcome::Miss(miss) => self.is_borne_out(&request, &decision, miss),
+            Outcome::Dropped(dropped) => bail!("{dropped:?}, though there is no limit"),
         };
         result.with_context(|| format!("{:?} came to {label}", request.query))
     }

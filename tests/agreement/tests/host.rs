@@ -1,13 +1,14 @@
 //! The packet path on the host beside the server, on random clusters.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashSet},
     env,
 };
 
 use agreement::{Cluster, Maps, judge::Judge, question::Names};
 use anyhow::{Context as _, Result};
-use dns_common::{Hit, Outcome, scratch::ScratchCells};
+use dns_common::{Hit, scratch::ScratchCells};
 use packets::{
     build::{DNS, frame},
     fixture,
@@ -31,6 +32,7 @@ fn host(maps: Maps) -> HostMaps {
             .collect(),
         scratch: Some(ScratchCells::default()),
         now: fixture::NOW,
+        buckets: RefCell::default(),
     }
 }
 
@@ -56,7 +58,7 @@ fn what_the_packet_path_answers_is_what_the_server_says() -> Result<()> {
             let query = names.query(&mut rng);
             let (outcome, octets) = maps.run(&frame(&query));
             judge
-                .judge(&query, Outcome::from(outcome), &octets[DNS..])
+                .judge(&query, outcome, &octets[DNS..])
                 .with_context(|| format!("seed {seed}"))?;
         }
         for (label, count) in judge.met {
@@ -64,7 +66,8 @@ fn what_the_packet_path_answers_is_what_the_server_says() -> Result<()> {
         }
     }
     println!("{met:#?}");
-    for hit in Hit::ALL {
+    // Nobody here is over a limit.
+    for hit in Hit::ALL.iter().filter(|&&hit| hit != Hit::Truncated) {
         assert!(met.contains_key(hit.label()), "{} is not met", hit.label());
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The target `differential`: what the packet path reads in a query is what hickory-proto reads there.
 
-use dns_common::{Frame, query};
+use dns_common::{Frame, query, transport::Transport};
 use hickory_proto::op::Message;
 
 use crate::{
@@ -25,7 +25,9 @@ pub fn differential(message: &[u8]) {
     // The first octet of the message stands for the wrapping, too: the identifier may be any.
     let wrap = Wrap(message.first().copied().unwrap_or(0));
     let mut frame = wrap.frame(message);
-    let have = query::parse(&Frame::from_slice(&mut frame), &config, |_| true);
+    let read = Frame::from_slice(&mut frame);
+    let have = Transport::find(&read, &config, |_| true)
+        .and_then(|(transport, len)| query::parse(&read, transport, len, &config));
     let want = asked(message);
     let query = match (have, want.is_some()) {
         (Err(_), false) => return,

@@ -8,6 +8,7 @@ use dns_common::{
     entry::{Content as EntryContent, ENTRY_WORDS, Entry, EntryCells, EntryError},
     hash::{HashKeys, NameKey},
     head::Others,
+    limit::BucketCell,
     maps::{ConfigCells, ServiceKey},
     respond,
     scratch::ScratchCells,
@@ -19,7 +20,7 @@ use crate::{
     cursor::Cursor,
     guarded::{Guarded, MARGIN},
     judge::judge,
-    maps::{config, others, owner, state},
+    maps::{config, others, owner, result, state},
     model::{Data, of_content, reply},
     reader::{Asked, asked},
     wire::{ends, lower},
@@ -249,7 +250,7 @@ fn ask(entry: &Entry, frame: &[u8]) -> Outcome {
         cells: (*entry).into(),
     };
     let mut packet = Guarded::new(frame, MARGIN, 0x77, usize::MAX);
-    let outcome = respond(&mut packet, &maps);
+    let outcome = result(respond(&mut packet, &maps));
     assert!(packet.guards_hold(), "written outside of the packet");
     if outcome.is_err() {
         assert_eq!(
@@ -311,6 +312,10 @@ impl Maps for OneEntry {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         Some(&self.scratch)
+    }
+
+    fn bucket(&self, _: &[u32; 4], _: u64, _: impl FnOnce(&BucketCell) -> bool) -> bool {
+        true
     }
 
     fn now(&self) -> u64 {

@@ -8,11 +8,12 @@ use std::{
 
 use bytemuck::Zeroable;
 use dns_common::{
-    Maps,
+    Hit, Maps, Miss, Outcome,
     entry::{Content as EntryContent, Entry, EntryCells},
     hash::{HashKeys, NameKey},
     head::Others,
     headers::Dns,
+    limit::{BucketCell, Limit},
     maps::{ABI_VERSION, Config, ConfigCells, ServiceKey},
     record::Templates,
     scratch::ScratchCells,
@@ -70,6 +71,7 @@ pub(crate) fn config(stage: &Stage) -> Config {
             .fold(0, |ports, &(_, port)| ports | Config::port_bit(port)),
         recursion: if stage.recursion { Dns::RA.into() } else { 0 },
         negative: stage.negative.into(),
+        limit: Limit::default(),
         templates: Templates::new(TTL),
         keys: keys(),
         ..Config::zeroed()
@@ -185,6 +187,15 @@ fn service_key((address, port): (IpAddr, u16)) -> ServiceKey {
     }
 }
 
+/// What became of a packet; there is no limit for which one would be dropped.
+pub(crate) fn result(outcome: Outcome) -> Result<Hit, Miss> {
+    match outcome {
+        Outcome::Hit(hit) => Ok(hit),
+        Outcome::Miss(miss) => Err(miss),
+        Outcome::Dropped(_) => panic!("dropped without a limit"),
+    }
+}
+
 impl Maps for View<'_> {
     fn config(&self) -> Option<&ConfigCells> {
         Some(&self.tables.stages[self.stage].0)
@@ -208,6 +219,10 @@ impl Maps for View<'_> {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         Some(self.scratch)
+    }
+
+    fn bucket(&self, _: &[u32; 4], _: u64, _: impl FnOnce(&BucketCell) -> bool) -> bool {
+        true
     }
 
     fn now(&self) -> u64 {

@@ -5,7 +5,7 @@ use dns_common::{Hit, Miss, respond, scratch::ScratchCells};
 use crate::{
     guarded::{Guarded, MARGIN},
     judge::judge,
-    maps::{View, tables},
+    maps::{View, result, tables},
     model::deserved,
     world::STAGES,
     wrap::Wrap,
@@ -136,7 +136,7 @@ impl Run<'_> {
             stage: self.stage,
             scratch,
         };
-        let outcome = respond(&mut guarded, &view);
+        let outcome = result(respond(&mut guarded, &view));
         assert!(guarded.guards_hold(), "written outside of the packet");
         (outcome, guarded.packet().to_vec())
     }

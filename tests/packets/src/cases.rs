@@ -22,10 +22,25 @@ pub struct Case {
     pub outcome: Outcome,
 }
 
+impl Case {
+    /// Whether the packet is a whole datagram for the cluster's DNS, whatever its payload is: then it falls under lease and
+    /// limit. Reasons are in the order in which they are found out.
+    #[must_use]
+    pub fn is_for_dns(&self) -> bool {
+        match self.outcome {
+            // May be said of the headers, and of the message.
+            Outcome::Miss(Miss::Truncated) => crate::oracle::open(&self.frame).is_ok(),
+            Outcome::Miss(miss) => miss as u32 > Miss::RateLimited as u32,
+            Outcome::Hit(_) | Outcome::Dropped(_) => true,
+        }
+    }
+}
+
 const NGINX: &str = "nginx.default.svc.cluster.local";
 
 /// The whole table; every outcome but those that depend on the maps' state ([`Miss::NotConfigured`],
-/// [`Miss::LeaseExpired`], [`Miss::NegativeOff`], [`Miss::Incomplete`]) or on the packet's memory ([`Miss::NoRoom`]) is in it.
+/// [`Miss::LeaseExpired`], [`Miss::NegativeOff`], [`Miss::Incomplete`], those of a limit) or on the packet's memory
+/// ([`Miss::NoRoom`]) is in it.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = answers::single();

@@ -10,6 +10,7 @@ use dns_common::{
     hash::{HashKeys, NameKey},
     head::Others,
     headers::Dns,
+    limit::Limit,
     maps::{ABI_VERSION, Config, ServiceKey},
     record::Templates,
     state::State,
@@ -125,6 +126,7 @@ pub fn config() -> Config {
         ports: Config::port_bit(53),
         recursion: u64::from(Dns::RA),
         negative: 1,
+        limit: Limit::default(),
         templates: Templates::new(TTL),
         keys: keys(),
         ..Config::zeroed()

@@ -1,12 +1,16 @@
 //! The packet path on the host: maps in memory, and packets in buffers that can't grow without end.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+};
 
 use bytemuck::Zeroable;
 use dns_common::{
-    Frame, Hit, Maps, Miss, Packet,
+    Frame, Maps, Miss, Outcome, Packet,
     entry::EntryCells,
     hash::NameKey,
+    limit::BucketCell,
     maps::{Config, ConfigCells, ServiceKey},
     respond,
     scratch::ScratchCells,
@@ -31,8 +35,10 @@ pub struct HostMaps {
     pub names: HashMap<NameKey, EntryCells>,
     /// The place for sets of answers, if there is one.
     pub scratch: Option<ScratchCells>,
-    /// Nanoseconds of the monotonic clock.
+    /// Ticks of the clock.
     pub now: u64,
+    /// The buckets of clients.
+    pub buckets: RefCell<HashMap<[u32; 4], BucketCell>>,
 }
 
 /// A packet with a limit to its length, as a driver's buffer has.
@@ -59,6 +65,7 @@ impl HostMaps {
                 .collect(),
             scratch: Some(ScratchCells::default()),
             now: fixture::NOW,
+            buckets: RefCell::default(),
         }
     }
 
@@ -96,7 +103,7 @@ impl HostMaps {
     }
 
     /// Runs the packet path over a copy of `frame`; gives the outcome and what became of the octets.
-    pub fn run(&self, frame: &[u8]) -> (Result<Hit, Miss>, Vec<u8>) {
+    pub fn run(&self, frame: &[u8]) -> (Outcome, Vec<u8>) {
         let mut packet = BufferPacket {
             octets: frame.to_vec(),
             limit: usize::MAX,
@@ -129,6 +136,15 @@ impl Maps for HostMaps {
 
     fn scratch(&self) -> Option<&ScratchCells> {
         self.scratch.as_ref()
+    }
+
+    fn bucket(&self, client: &[u32; 4], paid: u64, take: impl FnOnce(&BucketCell) -> bool) -> bool {
+        let mut buckets = self.buckets.borrow_mut();
+        if let Some(bucket) = buckets.get(client) {
+            return take(bucket);
+        }
+        buckets.insert(*client, BucketCell::new(paid));
+        true
     }
 
     fn now(&self) -> u64 {

@@ -35,6 +35,7 @@ mod settings;
 mod sockets;
 mod stale;
 mod topology;
+mod unpacked;
 mod upstream;
 
 pub use bpffs::Bpffs;
@@ -56,4 +57,5 @@ pub use scratch::Scratch;
 pub use settings::remove_settings;
 pub use sockets::{framed, read_framed};
 pub use topology::{Plan, Pod, Side, Topology};
+pub use unpacked::{find_unpacked, unpacked, unpacked_folder};
 pub use upstream::{Reply, Table, Upstream};

@@ -24,8 +24,8 @@ use testbed::Namespace;
 /// The folder of maps of a build.
 pub(crate) fn folder_of(build: Build) -> &'static str {
     match build {
-        Build::Plain | Build::Other => "v3",
-        Build::Next => "v4",
+        Build::Plain | Build::Other => "v4",
+        Build::Next => "v5",
     }
 }
 

@@ -41,6 +41,40 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     install().or_else(|_| update().and_then(|()| install()))
 }
 
+/// Downloads a package and unpacks it into a folder, without what it depends on; nothing is installed or started.
+pub(super) fn unpack(package: &str, into: &Path) -> Result<()> {
+    ensure!(
+        ebpf_object::is_program("apt-get") && ebpf_object::is_program("dpkg-deb"),
+        "this machine has no apt-get to fetch Debian's package {package} with: put its programs on PATH"
+    );
+    let scratch = Scratch::new("apt")?;
+    let download = || {
+        run(apt_get()
+            .current_dir(scratch.path())
+            // The folder is private to this user, so apt can't hand the download to its own one.
+            .args(["-o", "APT::Sandbox::User=root", "download", package]))
+    };
+    // The lists may be there, but older than what the mirror still has.
+    download().or_else(|_| run(apt_get().arg("update")).and_then(|()| download()))?;
+    let archive = archive_in(scratch.path())?;
+    // Unpacked beside and then renamed: a half-made copy is never taken for the whole.
+    let unfinished = into.with_extension("unfinished");
+    for old in [&unfinished, into] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| format!("can't replace {}", old.display()))?;
+        }
+    }
+    fs::create_dir_all(&unfinished)
+        .with_context(|| format!("can't make {}", unfinished.display()))?;
+    run(Command::new("dpkg-deb")
+        .arg("-x")
+        .arg(archive)
+        .arg(&unfinished))?;
+    fs::rename(&unfinished, into)?;
+    println!("{package} is now in {}", into.display());
+    Ok(())
+}
+
 /// Downloads one package of Debian's backports and unpacks it into a folder.
 ///
 /// `version` may end in `*`. The machine's apt configuration, package lists and installed packages stay as they are.
@@ -85,6 +119,11 @@ fn download(package: &str, version: &str, folder: &Path) -> Result<PathBuf> {
     };
     run(apt().arg("update"))?;
     run(apt().arg("download").arg(format!("{package}={version}")))?;
+    archive_in(folder)
+}
+
+/// The package that apt-get has left in a folder.
+fn archive_in(folder: &Path) -> Result<PathBuf> {
     fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))

@@ -1,8 +1,8 @@
-//! The tables of hits and misses in docs/datapath.md, held against the lists in dns-common.
+//! The tables of hits, misses and drops in docs/datapath.md, held against the lists in dns-common.
 
 use std::fmt::Write as _;
 
-use dns_common::{Hit, Miss};
+use dns_common::{Dropped, Hit, Miss};
 
 /// The page that has the tables.
 pub(super) const PAGE: &str = "docs/datapath.md";
@@ -31,9 +31,10 @@ pub(super) fn faults(page: &str) -> Vec<String> {
         .collect()
 }
 
-fn tables() -> [Table; 2] {
+fn tables() -> [Table; 3] {
     let hits = Hit::ALL.iter().map(|hit| (hit.label(), hit.text()));
     let misses = Miss::ALL.iter().map(|miss| (miss.label(), miss.text()));
+    let drops = Dropped::ALL.iter().map(|it| (it.label(), it.text()));
     [
         Table {
             kind: "hit",
@@ -44,6 +45,11 @@ fn tables() -> [Table; 2] {
             kind: "miss",
             last: "where it goes on, and what to do",
             rows: misses.collect(),
+        },
+        Table {
+            kind: "drop",
+            last: "when, and what to do",
+            rows: drops.collect(),
         },
     ]
 }

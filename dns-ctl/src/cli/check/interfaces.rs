@@ -307,6 +307,7 @@ mod tests {
             bpffs: "/".into(),
             max_names: 1,
             negative: false,
+            rate: None,
         };
         let none = shorten(Vec::new(), &kernel);
         assert_eq!((none.len(), none[0].result), (1, Verdict::Warn));

@@ -24,6 +24,7 @@ const ORDER: &[&str] = &[
     "--prefetch",
     "--serve-stale",
     "--metrics-listen",
+    "--lameduck",
     "--log-level",
 ];
 

@@ -3,8 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{
-    account::Fate, corefile::Directive, flags::Flags, overview::Overview, translate::Plugin,
+    account::Fate, corefile::Directive, duration::seconds, flags::Flags, overview::Overview,
+    translate::Plugin,
 };
+
+/// The longest that --lameduck takes, in seconds.
+const LONGEST: u32 = 300;
 
 /// One of the three lines.
 pub(super) struct Endpoint<'a> {
@@ -15,9 +19,15 @@ pub(super) struct Endpoint<'a> {
 impl Plugin for Endpoint<'_> {
     fn option(&mut self, option: &Directive) -> Fate {
         match (option.name.as_str(), option.arguments.as_slice()) {
-            ("lameduck", [duration]) => Fate::Missing(format!(
-                "it stops when it is told to; let the pod's preStop hook wait for {duration}"
-            )),
+            ("lameduck", [duration]) => match seconds(duration) {
+                None => Fate::missing("CoreDNS takes a duration here, such as 5s"),
+                Some(seconds) if seconds > LONGEST => {
+                    Fate::Missing(format!("--lameduck is {LONGEST} seconds at most"))
+                }
+                Some(seconds) => self
+                    .flags
+                    .set("--lameduck", &seconds.to_string(), &option.place),
+            },
             ("monitor", _) => Fate::missing("/readyz stays good once everything is listed"),
             _ => Fate::missing("not an option that kxdns knows"),
         }

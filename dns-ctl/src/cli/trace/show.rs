@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io::Write as _, net::SocketAddr};
 
 use anyhow::Context as _;
-use dns_common::{Miss, Outcome};
+use dns_common::{Dropped, Hit, Miss, Outcome};
 use serde::Serialize;
 
 use super::{
@@ -139,7 +139,7 @@ impl Run {
         after: &[u8],
     ) -> anyhow::Result<Self> {
         let answer = match finding.verdict {
-            Verdict::PassedOn => None,
+            Verdict::PassedOn | Verdict::Dropped => None,
             Verdict::Answered => {
                 let (message, octets) = packet::read(after)
                     .with_context(|| format!("the answer of {program} is malformed"))?;
@@ -156,6 +156,9 @@ impl Run {
             next: (finding.verdict == Verdict::PassedOn).then_some(NEXT),
             hint: match outcome {
                 Some(Outcome::Miss(miss)) => hint(miss),
+                Some(Outcome::Hit(Hit::Truncated) | Outcome::Dropped(Dropped::RateLimited)) => {
+                    Some(RATE_LIMITED)
+                }
                 _ => None,
             },
             answer,
@@ -172,6 +175,7 @@ impl Run {
         let (verdict, reason) = match self.verdict {
             Verdict::Answered => ("answered in the kernel", "Kind"),
             Verdict::PassedOn => ("passed on", "Reason"),
+            Verdict::Dropped => ("dropped", "Reason"),
         };
         line(text, "Verdict", verdict);
         match self.candidates.as_slice() {
@@ -202,15 +206,10 @@ impl Run {
 
 impl Reason {
     const fn of(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Hit(hit) => Self {
-                label: hit.label(),
-                text: hit.text(),
-            },
-            Outcome::Miss(miss) => Self {
-                label: miss.label(),
-                text: miss.text(),
-            },
+        let (_, label) = outcome.labels();
+        Self {
+            label,
+            text: outcome.text(),
         }
     }
 
@@ -218,6 +217,10 @@ impl Reason {
         format!("{}: {}", self.label, self.text)
     }
 }
+
+/// What an operator can do about the limit.
+const RATE_LIMITED: &str = "a trace counts as a client of its own, which --rate-limit holds for, too; `dns-ctl top` shows \
+     which clients ask most";
 
 /// What an operator can do about a reason, if there is anything.
 const fn hint(miss: Miss) -> Option<&'static str> {
@@ -228,6 +231,7 @@ const fn hint(miss: Miss) -> Option<&'static str> {
         Miss::LeaseExpired => {
             "start dns-ctl again; if one runs, its log tells why it does not renew the lease"
         }
+        Miss::RateLimited => RATE_LIMITED,
         Miss::OutsideZones => {
             "only names of the cluster are answered in the kernel; if this is one, give its domain to \
              `dns-ctl run` by --cluster-domain"
@@ -263,7 +267,6 @@ pub(super) fn line(text: &mut String, key: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use dns_common::Hit;
     use hickory_proto::rr::{Name, RecordType};
 
     use super::*;

@@ -11,6 +11,8 @@ pub(super) enum Verdict {
     Answered,
     /// The packet goes on as it came.
     PassedOn,
+    /// The packet goes nowhere.
+    Dropped,
 }
 
 /// What is known of a packet after some runs.
@@ -25,13 +27,16 @@ pub(super) struct Finding {
 impl Verdict {
     /// The verdict that a program on this hook means by a return code; `None` if it never returns it.
     pub(super) const fn of(hook: Hook, code: u32) -> Option<Self> {
+        const XDP_DROP: u32 = 1;
         const XDP_PASS: u32 = 2;
         const XDP_TX: u32 = 3;
+        const TC_ACT_SHOT: u32 = 2;
         const TC_ACT_REDIRECT: u32 = 7;
         const TC_ACT_UNSPEC: u32 = u32::MAX;
         match (hook, code) {
             (Hook::Xdp, XDP_TX) | (Hook::Tc, TC_ACT_REDIRECT) => Some(Self::Answered),
             (Hook::Xdp, XDP_PASS) | (Hook::Tc, TC_ACT_UNSPEC) => Some(Self::PassedOn),
+            (Hook::Xdp, XDP_DROP) | (Hook::Tc, TC_ACT_SHOT) => Some(Self::Dropped),
             _ => None,
         }
     }
@@ -40,7 +45,9 @@ impl Verdict {
     const fn fits(self, outcome: Outcome) -> bool {
         matches!(
             (self, outcome),
-            (Self::Answered, Outcome::Hit(_)) | (Self::PassedOn, Outcome::Miss(_))
+            (Self::Answered, Outcome::Hit(_))
+                | (Self::PassedOn, Outcome::Miss(_))
+                | (Self::Dropped, Outcome::Dropped(_))
         )
     }
 }
@@ -88,7 +95,7 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
-    use Verdict::{Answered, PassedOn};
+    use Verdict::{Answered, Dropped, PassedOn};
     use dns_common::{Hit, Miss, outcome::OUTCOMES};
 
     use super::*;
@@ -188,7 +195,9 @@ mod tests {
             (Hook::Tc, 7, Some(Answered)),
             (Hook::Tc, u32::MAX, Some(PassedOn)),
             (Hook::Tc, 3, None),
-            (Hook::Tc, 2, None),
+            (Hook::Tc, 2, Some(Dropped)),
+            (Hook::Xdp, 1, Some(Dropped)),
+            (Hook::Tc, 1, None),
         ] {
             assert_eq!(Verdict::of(hook, code), verdict, "{hook:?} {code}");
         }

@@ -86,6 +86,7 @@ impl Cache {
                 Evicted,
             )
         });
+        metrics.has_room_for(size);
         Self {
             entries,
             start: Instant::now(),
@@ -148,7 +149,7 @@ impl Cache {
             let others = evicted.iter().filter(|(key, _)| **key != *question.key());
             self.metrics.evicted(others.count());
         }
-        self.metrics.holds(entries.len());
+        self.metrics.holds(entries.len(), entries.weight());
     }
 
     /// Notes that an answer could not be renewed; returns whether there is one that may still be given.
@@ -168,7 +169,7 @@ impl Cache {
     pub(super) fn forget(&self, changed: impl Fn(&[u8]) -> bool) {
         if let Some(entries) = &self.entries {
             entries.retain(|key, _| !changed(Question::name_of_key(key)));
-            self.metrics.holds(entries.len());
+            self.metrics.holds(entries.len(), entries.weight());
         }
     }
 

@@ -84,6 +84,7 @@ impl Peer {
         deadline: Instant,
     ) -> Result<Reply, Failure> {
         let asked = Instant::now();
+        self.metrics.asked();
         let result = self.exchange(question, deadline).await;
         match &result {
             Ok(reply) => {
@@ -195,7 +196,7 @@ impl Peer {
     }
 
     fn has_failed(self: &Arc<Self>, failure: &Failure) {
-        tracing::debug!(upstream = %self.upstream, %failure, "a try failed");
+        tracing::debug!(upstream = %self.upstream, error = %failure, "a try failed");
         let outage = lock(&self.health).fail();
         if let Some(outage) = outage {
             self.metrics.set_up(false);

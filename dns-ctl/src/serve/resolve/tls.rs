@@ -65,7 +65,7 @@ fn system_roots() -> RootCertStore {
     if roots.is_empty() {
         let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
         tracing::error!(
-            reason = reasons.join("; "),
+            error = reasons.join("; "),
             "this system has no root certificates, so no tls:// upstream can be trusted: install its \
              ca-certificates package, or name a file of them in SSL_CERT_FILE"
         );

@@ -202,7 +202,7 @@ impl FileWatch {
     fn tell(&mut self, error: &notify::Error) {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!(
-                file = %self.path.display(), %error,
+                path = %self.path.display(), %error,
                 "changes are noticed only every {} s: the kernel does not tell them \
                  (fs.inotify.max_user_instances and max_user_watches limit it)",
                 ANYWAY.as_secs()

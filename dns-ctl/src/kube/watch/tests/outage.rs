@@ -9,7 +9,7 @@ use super::{
     simulated::{Answer, Ask, End, Simulated, expired},
     *,
 };
-use crate::zone::object::Namespace;
+use crate::{metrics::label::SourceKind, zone::object::Namespace};
 
 const LEAVES: Duration = Duration::from_mins(1);
 const RETURNS: Duration = Duration::from_mins(11);
@@ -27,14 +27,16 @@ impl Watcher {
     fn new(server: &Arc<Simulated>, seed: u64) -> Self {
         let api = Api::all(server.client());
         let random = StdRng::seed_from_u64(seed);
-        let steps = list_watch::steps(api, Selection::default(), random);
+        let metrics = Metrics::new();
+        let list = metrics.list(SourceKind::Service);
+        let steps = list_watch::steps(api, Selection::default(), random, list.clone());
         let mut store = Store::new(Policy::default());
         let namespace = Namespace {
             key: ObjectKey::new("", "default"),
         };
         store.apply(Event::Namespace(Change::Apply(namespace)));
         Self {
-            changes: sifted(steps, None, &Arc::new(Metrics::new())).boxed(),
+            changes: sifted(steps, None, list, &Arc::new(metrics)).boxed(),
             store,
             start: Instant::now(),
         }
