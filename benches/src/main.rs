@@ -4,15 +4,23 @@ mod dns_ctl;
 mod machine;
 mod neighbours;
 mod output;
+mod peers;
+mod plot;
+mod pod;
+mod process;
 mod program;
+mod scale;
 mod server;
 mod summary;
+mod wire;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
 use serde::Serialize;
+
+use output::Files;
 
 /// Measure what kxdns costs (needs root)
 #[derive(Parser)]
@@ -24,24 +32,51 @@ enum Bench {
     Server(server::Arguments),
     /// What the programs cost other traffic of pods: a TCP stream by iperf3, and small datagrams back and forth
     Neighbours(neighbours::Arguments),
+    /// Queries of a pod: kxdns in the kernel beside CoreDNS, unbound and dnsmasq; rate, latency, processor time
+    Pod(pod::Arguments),
+    /// Native XDP on a wire, beside a bare reflector and Knot: answers a second, by kxdpgun
+    Wire(wire::Arguments),
+    /// The controller with thousands of Services beside CoreDNS: start, memory, and how soon a change is answered
+    Scale(scale::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Program(arguments) => bench(
-            arguments.output.as_deref(),
+            &arguments.files,
             || program::run(&arguments),
             program::report::text,
+            program::report::plot,
         ),
         Bench::Server(arguments) => bench(
-            arguments.output.as_deref(),
+            &arguments.files,
             || server::run(&arguments),
             server::report::text,
+            server::report::plot,
         ),
         Bench::Neighbours(arguments) => bench(
-            arguments.output.as_deref(),
+            &arguments.files,
             || neighbours::run(&arguments),
             neighbours::report::text,
+            neighbours::report::plot,
+        ),
+        Bench::Pod(arguments) => bench(
+            &arguments.files,
+            || pod::run(&arguments),
+            pod::report::text,
+            pod::report::plot,
+        ),
+        Bench::Wire(arguments) => bench(
+            &arguments.files,
+            || wire::run(&arguments),
+            wire::report::text,
+            wire::report::plot,
+        ),
+        Bench::Scale(arguments) => bench(
+            &arguments.files,
+            || scale::run(&arguments),
+            scale::shown::text,
+            scale::shown::plot,
         ),
     };
     match result {
@@ -53,21 +88,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures with `run`, and shows what came out as `text` has it, with the machine's facts.
+/// Measures with `run`, and shows what came out as `text` and `plot` have it, with the machine's facts.
 fn bench<R: Serialize>(
-    format_and_file: Option<&[String]>,
+    files: &Files,
     run: impl FnOnce() -> Result<R>,
     text: fn(&R) -> String,
+    plot: fn(&R, &Path) -> Result<()>,
 ) -> Result<()> {
-    let file = format_and_file.map(output::json_file).transpose()?;
+    let json = files.json()?;
     let machine = machine::Machine::read();
     println!("{machine}\n");
     let report = run()?;
     println!("{}", text(&report));
-    match file {
-        Some(file) => output::write_json(file, &machine, &report),
-        None => Ok(()),
+    if let Some(file) = json {
+        output::write_json(file, &machine, &report)?;
     }
+    files
+        .plot
+        .as_deref()
+        .map_or(Ok(()), |file| plot(&report, file))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use testbed::interrupt;
 
-use crate::dns_ctl;
+use crate::{dns_ctl, output::Files};
 use bed::Bed;
 use report::{Report, Row, Runs};
 use traffic::Servers;
@@ -30,14 +30,13 @@ pub(crate) struct Arguments {
     /// The dns-ctl to measure [default: the one of this workspace]
     #[arg(long, value_name = "FILE")]
     dns_ctl: Option<PathBuf>,
-    /// Write the results into a file, too; the format is `json`
-    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
-    pub(crate) output: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) files: Files,
 }
 
 /// Where the programs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Hook {
+pub(crate) enum Hook {
     /// A tcx link
     Tcx,
     /// A filter of the clsact qdisc
@@ -48,7 +47,7 @@ pub(super) enum Hook {
 
 impl Hook {
     /// Its name as dns-ctl has it.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Tcx => "tcx",
             Self::Tc => "tc",

@@ -1,12 +1,35 @@
-//! Where results go: tables for a person, a JSON file for programs.
+//! Where results go: tables for a person, a JSON file for programs, a plot for the eye.
 
-use std::{fs, io::IsTerminal as _, path::Path};
+use std::{
+    fs,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::machine::Machine;
+
+/// The files that results are written to, beside what is printed.
+#[derive(Args, Debug)]
+pub(crate) struct Files {
+    /// Write the results into a file, too; the format is `json`
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
+    output: Option<Vec<String>>,
+    /// Draw the results, too, as an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+impl Files {
+    /// The JSON file, if one is wanted.
+    pub(crate) fn json(&self) -> Result<Option<&Path>> {
+        self.output.as_deref().map(json_file).transpose()
+    }
+}
 
 /// A bench's results with the machine they are of.
 #[derive(Serialize)]
@@ -17,7 +40,7 @@ struct Document<'a, T> {
 }
 
 /// The file of `--output FORMAT FILE`.
-pub(crate) fn json_file(format_and_file: &[String]) -> Result<&Path> {
+fn json_file(format_and_file: &[String]) -> Result<&Path> {
     match format_and_file {
         [format, file] if format == "json" => Ok(Path::new(file)),
         [format, ..] => bail!("can't write `{format}`; --output takes `json` and a file"),

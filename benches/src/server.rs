@@ -1,12 +1,11 @@
-//! `bench server`: the userspace server of dns-ctl beside CoreDNS, asked by dnsperf.
+//! `bench server`: the userspace server of dns-ctl beside other servers, asked by dnsperf.
 
 mod bed;
-mod dnsperf;
-mod population;
-mod process;
+pub(crate) mod dnsperf;
+pub(crate) mod population;
 pub(crate) mod report;
-mod verify;
-mod workload;
+pub(crate) mod verify;
+pub(crate) mod workload;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +16,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use testbed::{Scratch, interrupt};
 
-use bed::{Bed, Programs, Subject};
+use crate::{output::Files, process};
+use bed::{Bed, Other, Programs, Subject};
 use dnsperf::Load;
 use population::Population;
 use report::{Ratio, Ratios, Report, Results, Row, Run, Setting, Speed};
@@ -43,13 +43,13 @@ pub(crate) struct Arguments {
     /// Sorts of queries; give it several times to choose more than one [default: all]
     #[arg(long, value_enum, value_name = "SORT")]
     queries: Vec<Kind>,
-    /// Rounds; in each one both servers have their turn
+    /// Rounds; in each one every server has its turn
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long a turn is
     #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
-    /// The rate at which processor time is compared; both servers should hold it
+    /// The rate at which processor time is compared; every server should hold it
     #[arg(long, value_name = "QUERIES-PER-SECOND", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Threads of dnsperf that send [default: half as many as there are processors]
@@ -58,25 +58,28 @@ pub(crate) struct Arguments {
     /// The dns-ctl to measure [default: the one of this workspace]
     #[arg(long, value_name = "FILE")]
     dns_ctl: Option<PathBuf>,
-    /// Write the results into a file, too; the format is `json`
-    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
-    pub(crate) output: Option<Vec<String>>,
+    /// Another build of dns-ctl to measure beside it; give it several times for more than one
+    #[arg(long, value_name = "FILE")]
+    against: Vec<PathBuf>,
+    /// Servers to measure beside it; give it several times for more than one [default: all, or with --against none]
+    #[arg(long, value_enum, value_name = "SERVER")]
+    beside: Vec<Other>,
+    #[command(flatten)]
+    pub(crate) files: Files,
 }
 
 /// Measures everything; says on standard error how far it is.
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     testbed::require_root()?;
     interrupt::catch()?;
-    let programs = Programs::find(arguments.dns_ctl.as_deref())?;
+    let given = arguments.dns_ctl.as_deref();
+    let programs = Programs::find(given, &arguments.against, arguments.others())?;
     let population = Population {
         services: arguments.services,
         hosts: arguments.external_names,
     };
     let setting = arguments.setting(programs.versions()?);
-    eprintln!(
-        "starting both servers with {} Services",
-        population.services
-    );
+    eprintln!("starting the servers with {} Services", population.services);
     let bed = Bed::start(&programs, population)?;
     let kinds = if arguments.queries.is_empty() {
         clap::ValueEnum::value_variants()
@@ -100,7 +103,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 impl Arguments {
-    fn setting(&self, versions: [String; 2]) -> Setting {
+    fn others(&self) -> &[Other] {
+        if self.beside.is_empty() && self.against.is_empty() {
+            clap::ValueEnum::value_variants()
+        } else {
+            &self.beside
+        }
+    }
+
+    fn setting(&self, versions: Vec<String>) -> Setting {
         let half = || {
             let processors = thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors / 2).unwrap_or(1).clamp(1, 64)
@@ -137,16 +148,21 @@ fn measure(bed: &Bed, workload: &Workload, setting: &Setting) -> Result<Results>
     let title = workload.kind.title();
     let folder = Scratch::new("queries")?;
     let queries = folder.write("queries", &workload.file())?;
+    let subjects: Vec<_> = bed
+        .subjects
+        .iter()
+        .filter(|subject| subject.answers(workload.kind))
+        .collect();
     eprintln!("{title}: looking at every answer");
-    for subject in &bed.subjects {
+    for subject in &subjects {
         verify::verify(&bed.namespace, subject, workload)?;
     }
-    let rounds = |rate: Option<u32>| -> Result<[Vec<Run>; 2]> {
+    let rounds = |rate: Option<u32>| -> Result<Vec<Vec<Run>>> {
         let speed = rate.map_or_else(|| "full speed".to_owned(), |rate| format!("{rate}/s"));
-        let mut series = [Vec::new(), Vec::new()];
+        let mut series = vec![Vec::new(); subjects.len()];
         for round in 1..=setting.rounds {
             eprintln!("{title}: {speed}, round {round} of {}", setting.rounds);
-            for (subject, runs) in bed.subjects.iter().zip(&mut series) {
+            for (subject, runs) in subjects.iter().zip(&mut series) {
                 let run = turn(bed, subject, &queries, setting.load(rate), workload);
                 runs.push(run.with_context(|| format!("{title}: {} at {speed}", subject.label))?);
             }
@@ -155,19 +171,23 @@ fn measure(bed: &Bed, workload: &Workload, setting: &Setting) -> Result<Results>
     };
     let unlimited = rounds(None)?;
     let limited = rounds(Some(setting.rate))?;
-    let [dns_ctl, coredns] = &bed.subjects;
+    let servers = subjects
+        .iter()
+        .zip(unlimited.iter().zip(&limited))
+        .enumerate()
+        .map(|(number, (subject, runs))| {
+            // The others' numbers are what the first one's are compared with.
+            let ratio = (number > 0).then(|| Ratios {
+                unlimited: Ratio::of(&unlimited[0], runs.0),
+                limited: Ratio::of(&limited[0], runs.1),
+            });
+            Row::of(subject, runs.0, runs.1, ratio)
+        });
     Ok(Results {
         queries: workload.kind,
         title,
         distinct: workload.queries.len(),
-        servers: [
-            Row::of(dns_ctl, &unlimited[0], &limited[0])?,
-            Row::of(coredns, &unlimited[1], &limited[1])?,
-        ],
-        ratio: Ratios {
-            unlimited: Ratio::of(&unlimited),
-            limited: Ratio::of(&limited),
-        },
+        servers: servers.collect::<Result<_>>()?,
     })
 }
 
@@ -196,12 +216,18 @@ fn turn(
 }
 
 impl Row {
-    fn of(subject: &Subject, unlimited: &[Run], limited: &[Run]) -> Result<Self> {
+    fn of(
+        subject: &Subject,
+        unlimited: &[Run],
+        limited: &[Run],
+        ratio: Option<Ratios>,
+    ) -> Result<Self> {
         Ok(Self {
-            server: subject.label,
+            server: subject.label.clone(),
             unlimited: Speed::of(unlimited),
             limited: Speed::of(limited),
-            resident: process::resident(subject.pid())?,
+            memory: process::memory(subject.pid())?,
+            ratio,
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Frame, Hit,
     checksum::{self, Sum},
-    headers::{Dns, Ethernet, Ipv4, Ipv6, Opt, PROTOCOL_UDP, QuestionTail, Udp, rr_type},
+    headers::{Dns, Ipv4, Ipv6, Opt, PROTOCOL_UDP, QuestionTail, Udp, rr_type},
     maps::ConfigCells,
     query::{MAX_MESSAGE, Query},
     records::{Written, records_len, write_records},
@@ -19,6 +19,9 @@ const DSCP: u8 = 0xfc;
 const ECN6: u8 = 0x30;
 /// RCODE of a name that does not exist (RFC 1035, section 4.1.1).
 const NAME_ERROR: u8 = 3;
+
+/// A header as words of four octets, in the order of the packet: the compiler changes it by words, too.
+type Words<const N: usize> = [[u8; 4]; N];
 
 /// What a query is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,29 +109,32 @@ pub fn write(
     let at = query.name.at + query.name.len + size_of::<QuestionTail>();
     let records = write_records(frame, at, query, answer, stock)?;
     let records = stock.scratch.hand_over(&records);
-    let mut after_name = records.sum.add(query.tail.qtype).add(query.tail.qclass);
+    // Of the name and what follows it, as if the name's end were an even offset.
+    let mut question = query
+        .name
+        .sum
+        .add_sum(records.sum)
+        .add(query.tail.qtype)
+        .add(query.tail.qclass);
     if let Some(edns) = query.edns {
         let opt = write_opt(frame, at + records_len(answer), edns.dnssec_ok)?;
-        after_name = if records.is_odd {
-            after_name.add_odd_sum(opt)
+        question = if records.is_odd {
+            question.add_odd_sum(opt)
         } else {
-            after_name.add_sum(opt)
+            question.add_sum(opt)
         };
     }
     let dns = frame.get_mut(query.transport.dns())?;
     let header = write_dns(dns, query, answer, &records, stock.config);
-    let mut message = header.add_sum(query.name.sum);
-    // What follows the name begins at an odd offset if the name has an odd length.
-    message = if query.name.len.is_multiple_of(2) {
-        message.add_sum(after_name)
+    let message = if query.name.len.is_multiple_of(2) {
+        header.add_sum(question)
     } else {
-        message.add_odd_sum(after_name)
+        header.add_odd_sum(question)
     };
     let udp_len = (size_of::<Udp>() + len) as u16;
     let addresses = write_ip(frame, query.transport.ip, udp_len)?;
     let header = write_udp(frame.get_mut(query.transport.udp)?, udp_len);
-    let ethernet: &mut Ethernet = frame.get_mut(0)?;
-    (ethernet.source, ethernet.destination) = (ethernet.destination, ethernet.source);
+    swap_ethernet(frame.get_mut(0)?);
     Some(Sums {
         pseudo: addresses.add([0, PROTOCOL_UDP]).add(udp_len.to_be_bytes()),
         datagram: message.add_sum(header),
@@ -162,7 +168,7 @@ fn write_opt(frame: &mut Frame<'_>, at: usize, dnssec_ok: u8) -> Option<Sum> {
 /// Makes the header that of the response; gives its sum.
 #[inline(always)]
 fn write_dns(
-    dns: &mut Dns,
+    dns: &mut Words<3>,
     query: &Query,
     answer: &Answer,
     records: &Written,
@@ -178,27 +184,25 @@ fn write_dns(
         _ => Dns::AA,
     };
     let (answers, authorities) = if answer.is_negative() {
-        ([0, 0], [0, 1])
+        (0, 1)
     } else {
-        ([0, records.answers], [0, 0])
+        (records.answers, 0)
     };
-    *dns = Dns {
-        id: dns.id,
-        flags: Dns::QR | flags | dns.flags & Dns::RD,
+    let [id_low, id_high, asked, _] = dns[0];
+    *dns = [
         // AD and CD are clear in authoritative responses (RFC 4035, section 3.1.6).
-        flags2: config.recursion() | rcode,
-        questions: [0, 1],
-        answers,
-        authorities,
-        additionals: [0, query.edns.is_some().into()],
-    };
-    Sum::new()
-        .add(dns.id)
-        .add([dns.flags, dns.flags2])
-        .add(dns.questions)
-        .add(dns.answers)
-        .add(dns.authorities)
-        .add(dns.additionals)
+        [
+            id_low,
+            id_high,
+            Dns::QR | flags | asked & Dns::RD,
+            config.recursion() | rcode,
+        ],
+        [0, 1, 0, answers],
+        [0, authorities, 0, query.edns.is_some().into()],
+    ]
+    .map(joined);
+    let [first, second, third] = *dns;
+    Sum::new().add4(first).add4(second).add4(third)
 }
 
 /// Makes the IP header at `at` that of a packet on its way back, with `len` octets behind it; gives the
@@ -213,21 +217,21 @@ fn write_ip(frame: &mut Frame<'_>, at: usize, len: u16) -> Option<Sum> {
 
 /// The checksum is updated, not computed: a header that came damaged leaves damaged.
 #[inline(always)]
-fn write_ipv4(ip: &mut Ipv4, len: u16) -> Sum {
-    let removed = Sum::new()
-        .add(ip.total_length)
-        .add([ip.version_ihl, ip.tos])
-        .add([ip.ttl, ip.protocol]);
-    ip.tos &= DSCP;
-    ip.ttl = TTL;
-    ip.total_length = (size_of::<Ipv4>() as u16 + len).to_be_bytes();
-    let added = Sum::new()
-        .add(ip.total_length)
-        .add([ip.version_ihl, ip.tos])
-        .add([ip.ttl, ip.protocol]);
-    ip.checksum = checksum::update(ip.checksum, removed, added);
-    (ip.source, ip.destination) = (ip.destination, ip.source);
-    Sum::new().add4(ip.source).add4(ip.destination)
+fn write_ipv4(ip: &mut Words<5>, len: u16) -> Sum {
+    let [first, _, third, source, destination] = ip.map(u32::from_le_bytes);
+    let total_length = (size_of::<Ipv4>() as u16 + len).swap_bytes();
+    let version_tos = first as u16 & u16::from_le_bytes([0xff, DSCP]);
+    let ttl_protocol = third as u16 & 0xff00 | u16::from(TTL);
+    let checksum = checksum::update(
+        (third >> 16) as u16,
+        [first as u16, (first >> 16) as u16, third as u16],
+        [version_tos, total_length, ttl_protocol],
+    );
+    ip[0] = (u32::from(version_tos) | u32::from(total_length) << 16).to_le_bytes();
+    ip[2] = (u32::from(ttl_protocol) | u32::from(checksum) << 16).to_le_bytes();
+    ip[3] = destination.to_le_bytes();
+    ip[4] = source.to_le_bytes();
+    Sum::new().add4(ip[3]).add4(ip[4])
 }
 
 /// The flow label stays: what balances by it takes the response the way of the query.
@@ -236,9 +240,12 @@ fn write_ipv6(ip: &mut Ipv6, len: u16) -> Sum {
     ip.version_class_flow[1] &= !ECN6;
     ip.hop_limit = TTL;
     ip.payload_length = len.to_be_bytes();
-    (ip.source, ip.destination) = (ip.destination, ip.source);
-    let addresses: [[u8; 8]; 4] = bytemuck::cast([ip.source, ip.destination]);
-    let [first, second, third, fourth] = addresses.map(u64::from_le_bytes);
+    let [source, destination]: [[[u8; 8]; 2]; 2] =
+        [bytemuck::cast(ip.source), bytemuck::cast(ip.destination)];
+    let sums = [source, destination].map(|address| address.map(u64::from_le_bytes));
+    ip.source = bytemuck::cast(destination);
+    ip.destination = bytemuck::cast(source);
+    let [[first, second], [third, fourth]] = sums;
     Sum::new()
         .add_word(first)
         .add_word(second)
@@ -246,14 +253,30 @@ fn write_ipv6(ip: &mut Ipv6, len: u16) -> Sum {
         .add_word(fourth)
 }
 
-/// Makes the header that of a datagram of `len` octets on its way back; gives its sum, without the
-/// checksum, which is computed whole: that of a packet from a local pod is only begun.
+/// Makes the header that of a datagram of `len` octets on its way back; gives its sum. The
+/// checksum, which is computed whole, as that of a packet from a local pod is only begun, is zero.
 #[inline(always)]
-fn write_udp(udp: &mut Udp, len: u16) -> Sum {
-    udp.length = len.to_be_bytes();
-    (udp.source, udp.destination) = (udp.destination, udp.source);
-    Sum::new()
-        .add(udp.length)
-        .add(udp.source)
-        .add(udp.destination)
+fn write_udp(udp: &mut Words<2>, len: u16) -> Sum {
+    let ports = u32::from_le_bytes(udp[0]).rotate_left(16);
+    let length = u32::from(len.swap_bytes());
+    *udp = [ports, length].map(u32::to_le_bytes);
+    Sum::new().add4(udp[0]).add4(udp[1])
+}
+
+/// Swaps the addresses.
+#[inline(always)]
+fn swap_ethernet(addresses: &mut Words<3>) {
+    let [first, second, third] = addresses.map(u32::from_le_bytes);
+    *addresses = [
+        second >> 16 | third << 16,
+        third >> 16 | first << 16,
+        first >> 16 | second << 16,
+    ]
+    .map(u32::to_le_bytes);
+}
+
+/// Four octets that are written at once: the compiler writes an array that it has in parts octet by octet.
+#[inline(always)]
+fn joined(octets: [u8; 4]) -> [u8; 4] {
+    core::hint::black_box(u32::from_le_bytes(octets)).to_le_bytes()
 }

@@ -38,11 +38,11 @@ impl Sum {
         Self(self.0 + (word >> 32) + (word & 0xffff_ffff))
     }
 
-    /// Adds another sum whose octets began at an even offset of the packet.
+    /// Adds another sum whose octets began at an even offset of the packet; nothing is folded, and both count as one.
     #[inline(always)]
     #[must_use]
     pub const fn add_sum(self, other: Self) -> Self {
-        Self(self.0 + other.fold() as u64)
+        Self(self.0 + other.0)
     }
 
     /// Adds another sum whose octets began at an odd offset of the packet (RFC 1071, section 2 B).
@@ -52,18 +52,25 @@ impl Sum {
         Self(self.0 + other.fold().swap_bytes() as u64)
     }
 
-    /// A sum that was folded to 16 bits.
+    /// The sum that [`Self::word`] gave.
     #[inline(always)]
     #[must_use]
-    pub const fn of(folded: u16) -> Self {
-        Self(folded as u64)
+    pub const fn of(word: u64) -> Self {
+        Self(word)
     }
 
-    /// The sum of `number` repetitions.
+    /// The sum as it is kept in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        self.0
+    }
+
+    /// The sum of `number` repetitions, each of which counts.
     #[inline(always)]
     #[must_use]
     pub const fn times(self, number: u8) -> Self {
-        Self(self.fold() as u64 * number as u64)
+        Self(self.0 * number as u64)
     }
 
     /// The sum in 16 bits, in the order of memory.
@@ -88,19 +95,22 @@ impl Sum {
     #[inline(always)]
     #[must_use]
     pub const fn udp_checksum(self) -> [u8; 2] {
-        match self.checksum() {
-            [0, 0] => [0xff, 0xff],
-            checksum => checksum,
-        }
+        let checksum = !self.fold();
+        (checksum | 0_u16.wrapping_sub((checksum == 0) as u16)).to_le_bytes()
     }
 }
 
-/// The checksum of a header after some of its octets changed (RFC 1624, equation 3).
+/// The checksum of a header in which the units `removed` were replaced by `added` (RFC 1624, equation 3), all in the
+/// order of memory.
 #[inline(always)]
 #[must_use]
-pub const fn update(checksum: [u8; 2], removed: Sum, added: Sum) -> [u8; 2] {
-    Sum(!u16::from_le_bytes(checksum) as u64)
-        .add_sum(Sum(!removed.fold() as u64))
-        .add_sum(added)
-        .checksum()
+pub fn update<const N: usize>(checksum: u16, removed: [u16; N], added: [u16; N]) -> u16 {
+    let mut sum = u32::from(!checksum);
+    for (old, new) in removed.into_iter().zip(added) {
+        sum += u32::from(!old) + u32::from(new);
+    }
+    // Of so few units the carries are gone after two rounds.
+    const { assert!(N < 1 << 15) };
+    let sum = (sum >> 16) + (sum & 0xffff);
+    !((sum >> 16) + sum) as u16
 }

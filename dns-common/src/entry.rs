@@ -9,7 +9,7 @@ use crate::{
     hash::{HashKeys, NameKey},
     head::{Head, NOT_HELD, Others},
     maps::ConfigCells,
-    name::MAX_NAME,
+    name::{MAX_NAME, WireName},
     scratch::ScratchCells,
 };
 
@@ -36,8 +36,8 @@ pub struct Entry {
     pub first_seal: u64,
     /// Seal of `head` and the words of the second set.
     pub second_seal: u64,
-    /// The lower-cased name in wire form, padded with zeros to whole words; then the first and the second
-    /// set of answers, each in words of its own.
+    /// The lower-cased name as [`crate::name::words`] has it; then the first and the second set of answers, each in words
+    /// of its own.
     pub area: [u64; AREA_WORDS],
 }
 
@@ -84,8 +84,8 @@ impl Entry {
         let mut entry = Self::zeroed();
         let mut area = entry.area.iter_mut();
         // The words come second: of the first, `zip` takes one too many.
-        for (octets, word) in wire.chunks(8).zip(area.by_ref()) {
-            *word = crate::name::lower(crate::name::word(octets));
+        for (from, word) in crate::name::words(wire).zip(area.by_ref()) {
+            *word = from;
         }
         let mut put = |octets: &[u8], number: usize| {
             let words = octets.len().div_ceil(8);
@@ -126,11 +126,10 @@ impl Entry {
         Ok(entry)
     }
 
-    /// The name's octets in wire form, as far as the head is true.
+    /// The name, as far as the head is true.
     #[must_use]
-    pub fn wire_name(&self) -> &[u8] {
-        let octets: &[u8] = bytemuck::cast_slice(&self.area);
-        octets.get(..self.head().name_len()).unwrap_or(octets)
+    pub fn wire_name(&self) -> WireName {
+        WireName::new(&self.area, self.head().name_len())
     }
 
     /// What is held beside the name.
@@ -160,7 +159,7 @@ impl Entry {
     pub fn is_whole(&self, keys: &HashKeys, key: NameKey) -> bool {
         let (first, second) = self.sets();
         let seals = [&[][..], first, second].map(|words| keys.seal(key, self.head, words));
-        keys.name_key(self.wire_name()) == key
+        keys.name_key(self.wire_name().wire()) == key
             && seals == [self.head_seal, self.first_seal, self.second_seal]
     }
 
@@ -208,7 +207,7 @@ impl EntryCells {
         Head::of(self.word(HEAD))
     }
 
-    /// A word of the lower-cased name; `index` is below [`crate::name::NAME_WORDS`].
+    /// A word of the lower-cased name, counted from its end; `index` is below [`crate::name::NAME_WORDS`].
     #[inline(always)]
     #[must_use]
     pub fn name_word(&self, index: usize) -> u64 {

@@ -77,6 +77,9 @@ pub struct Config {
     pub version: u64,
     /// Set of the ports in `SERVICES`: bit `port % 64`. A packet to another port costs no lookup.
     pub ports: u64,
+    /// The address and port that most queries are for, as [`ServiceKey::usual`] has them: one of `SERVICES`, which then
+    /// costs no lookup. Zero if there is none.
+    pub usual: u64,
     /// 1 if the devices of all interfaces with a tc program take checksums over, so that the network
     /// stack leaves a complete one alone; else 0.
     pub offload: u64,
@@ -106,13 +109,14 @@ pub struct ConfigCells([Cell; CONFIG_WORDS]);
 const CONFIG_WORDS: usize = size_of::<Config>() / 8;
 const VERSION: usize = 0;
 const PORTS: usize = 1;
-const OFFLOAD: usize = 2;
-const RECURSION: usize = 3;
-const NEGATIVE: usize = 4;
-const COST: usize = 5;
-const AHEAD: usize = 6;
-const OVER: usize = 7;
-const RECORD: usize = 8;
+const USUAL: usize = 2;
+const OFFLOAD: usize = 3;
+const RECURSION: usize = 4;
+const NEGATIVE: usize = 5;
+const COST: usize = 6;
+const AHEAD: usize = 7;
+const OVER: usize = 8;
+const RECORD: usize = 9;
 const SOA: usize = RECORD + 2;
 const NAME_KEYS: usize = SOA + SOA_WORDS;
 const SEAL_KEYS: usize = NAME_KEYS + NAME_WORDS;
@@ -153,6 +157,7 @@ const _: () = {
     assert!(size_of::<Config>() == size_of::<ConfigCells>());
     assert!(core::mem::offset_of!(Config, version) == VERSION * 8);
     assert!(core::mem::offset_of!(Config, ports) == PORTS * 8);
+    assert!(core::mem::offset_of!(Config, usual) == USUAL * 8);
     assert!(core::mem::offset_of!(Config, offload) == OFFLOAD * 8);
     assert!(core::mem::offset_of!(Config, recursion) == RECURSION * 8);
     assert!(core::mem::offset_of!(Config, negative) == NEGATIVE * 8);
@@ -210,6 +215,17 @@ impl ServiceKey {
         Self::new(bytemuck::cast(address), port)
     }
 
+    /// What [`Config::usual`] says of this key, `address | port << 32 | 1 << 63`; `None` if its address is not of IPv4.
+    #[inline(always)]
+    #[must_use]
+    pub const fn usual(&self) -> Option<u64> {
+        if Self::is_mapped(&self.address) {
+            Some(1 << 63 | self.address[3] as u64 | (self.port as u64) << 32)
+        } else {
+            None
+        }
+    }
+
     /// The IPv6 address, or the mapped IPv4 address, and the port.
     #[must_use]
     pub fn socket(&self) -> ([u8; 16], u16) {
@@ -241,6 +257,13 @@ impl ConfigCells {
     #[must_use]
     pub fn may_have_port(&self, port: [u8; 2]) -> bool {
         self.word(PORTS) >> (port[1] & 63) & 1 == 1
+    }
+
+    /// Whether this is where most queries go.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_usual(&self, key: &ServiceKey) -> bool {
+        key.usual() == Some(self.word(USUAL))
     }
 
     /// Whether a complete checksum stays as it is when a tc program sends it.

@@ -1,4 +1,6 @@
-//! The name of a question: walked, lower-cased and hashed a word at a time.
+//! The name of a question: lower-cased and hashed a word at a time, from its end, and walked only if nobody holds it.
+
+use core::{cmp::Ordering, hint::black_box};
 
 use crate::{
     Frame, Miss,
@@ -7,6 +9,7 @@ use crate::{
     hash::{NameKey, Nh},
     head::Head,
     maps::ConfigCells,
+    scratch::ScratchCells,
     verifier::forget_range,
 };
 
@@ -31,59 +34,126 @@ pub struct Name {
     pub len: usize,
     /// Hash of the lower-cased name.
     pub key: NameKey,
-    /// Sum of the name's octets as they stand.
+    /// Sum of the name's octets as they stand, as if its last one were at an odd offset.
     pub sum: Sum,
 }
 
 impl Name {
-    /// Walks the name at offset `at` of the frame.
+    /// Reads the `len` octets at offset `at` of the frame; they are kept, lower-cased, in the scratch space.
+    ///
+    /// Whether they are a name at all is not looked at: those that are the octets of a name that is held are one, and
+    /// [`Self::check`] is for the others.
     ///
     /// # Errors
-    /// [`Miss::Compressed`], [`Miss::LabelType`], [`Miss::NameTooLong`], or [`Miss::Truncated`] if the
-    /// frame ends before the name does.
+    /// [`Miss::Truncated`] if the frame ends before the name does.
     #[inline(always)]
-    pub fn walk(frame: &Frame<'_>, at: usize, config: &ConfigCells) -> Result<Self, Miss> {
+    pub fn read(
+        frame: &Frame<'_>,
+        at: usize,
+        len: usize,
+        config: &ConfigCells,
+        scratch: &ScratchCells,
+    ) -> Result<Self, Miss> {
         let at = forget_range(at);
-        let len = forget_range(measure(frame, at)?);
+        let len = forget_range(len);
         let mut hash = Nh::new();
         let mut sum = Sum::new();
-        for_each_word(frame, at, len, |index, word| {
+        let mut visit = |index, word| {
             sum = sum.add_word(word);
-            hash = hash.add(lower(word), config.name_key(index));
-            Ok(())
-        })?;
+            let word = lower(word);
+            scratch.put_name_word(index, word);
+            hash = hash.add(word, config.name_key(index));
+        };
+        // Were it known to be at most 31, the compiler would leave out the bound that the verifier needs.
+        let whole = forget_range(len / 8);
+        let end = at + len;
+        for index in 0..NAME_WORDS {
+            if index == whole {
+                break;
+            }
+            visit(
+                index,
+                frame.word(end - 8 * (index + 1)).ok_or(Miss::Truncated)?,
+            );
+        }
+        let left = len % 8;
+        if left > 0 {
+            // The first octets are read together with those before them, the header's, which are cleared.
+            let word = frame.word(end - 8 * (whole + 1)).ok_or(Miss::Truncated)?;
+            visit(whole, word & u64::MAX << (64 - 8 * left));
+        }
         Ok(Self {
             at,
             len,
-            key: NameKey(hash.finish()),
+            key: hash.name_key(len),
             sum,
         })
     }
 
-    /// Whether `entry`, whose head was read as `head`, is that of this very name.
+    /// Whether `entry`, whose head was read as `head`, is that of this very name, as the scratch space has it.
     ///
     /// # Errors
     /// [`Miss::OtherName`] if another name has the same hash.
     #[inline(always)]
-    pub fn matches(&self, frame: &Frame<'_>, entry: &EntryCells, head: Head) -> Result<(), Miss> {
+    pub fn matches(
+        &self,
+        entry: &EntryCells,
+        head: Head,
+        scratch: &ScratchCells,
+    ) -> Result<(), Miss> {
         if head.name_len() != self.len {
             return Err(Miss::OtherName);
         }
-        for_each_word(frame, self.at, self.len, |index, word| {
-            if entry.name_word(index) == lower(word) {
-                Ok(())
-            } else {
-                Err(Miss::OtherName)
+        let words = forget_range(self.len.div_ceil(8));
+        for index in 0..NAME_WORDS {
+            if index == words {
+                break;
             }
-        })
+            if entry.name_word(index) != scratch.name_word(index) {
+                return Err(Miss::OtherName);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the octets are a name that ends where they do; gives whether one of its labels begins `tail` octets
+    /// before the end.
+    ///
+    /// # Errors
+    /// As [`measure`]; [`Miss::TrailingOctets`] if the name ends before.
+    #[inline(always)]
+    pub fn check(&self, frame: &Frame<'_>, tail: usize) -> Result<bool, Miss> {
+        // Not compared: the verifier would follow both ways through all labels that come after.
+        let mut begins = 0;
+        let len = walk(frame, self.at, |at| {
+            let off = (at + tail).wrapping_sub(self.len);
+            begins |= 1 ^ (black_box(off | off.wrapping_neg()) >> (usize::BITS - 1));
+        })?;
+        // By a comparison with one that it knows, the verifier would learn another length for each number of labels.
+        match forget_range(len).cmp(&self.len) {
+            Ordering::Less => Err(Miss::TrailingOctets),
+            Ordering::Equal => Ok(begins != 0),
+            Ordering::Greater => Err(Miss::Truncated),
+        }
     }
 }
 
 /// Length in octets of the name at `at`, root label included.
+///
+/// # Errors
+/// [`Miss::Compressed`], [`Miss::LabelType`], [`Miss::NameTooLong`], or [`Miss::Truncated`] if the frame ends before the
+/// name does.
 #[inline(always)]
-fn measure(frame: &Frame<'_>, at: usize) -> Result<usize, Miss> {
+pub fn measure(frame: &Frame<'_>, at: usize) -> Result<usize, Miss> {
+    walk(frame, forget_range(at), |_| ())
+}
+
+/// Goes from label to label of the name at `at`, and gives its length; `visit` gets the place of each label.
+#[inline(always)]
+fn walk(frame: &Frame<'_>, at: usize, mut visit: impl FnMut(usize)) -> Result<usize, Miss> {
     let mut len = 0;
     for _ in 0..MAX_LABELS {
+        visit(len);
         match *frame.get::<u8>(at + len).ok_or(Miss::Truncated)? {
             0 => return Ok(len + 1),
             label @ 1..=MAX_LABEL => len += usize::from(label) + 1,
@@ -97,30 +167,37 @@ fn measure(frame: &Frame<'_>, at: usize) -> Result<usize, Miss> {
     Err(Miss::NameTooLong)
 }
 
-/// Gives the words of the name of `len` octets at `at` with their indices, the last one padded with zeros.
-#[inline(always)]
-fn for_each_word(
-    frame: &Frame<'_>,
-    at: usize,
+/// The words of a lower-cased name in wire form, its last eight octets first; the last word has its octets above, zeros
+/// below.
+pub fn words(wire: &[u8]) -> impl Iterator<Item = u64> {
+    wire.rchunks(8)
+        .map(|octets| lower(word(octets)) << (64 - 8 * octets.len()))
+}
+
+/// Octets that were kept as [`words`], as userspace reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct WireName {
+    octets: [u8; NAME_WORDS * 8],
     len: usize,
-    mut visit: impl FnMut(usize, u64) -> Result<(), Miss>,
-) -> Result<(), Miss> {
-    // Were it known to be at most 31, the compiler would leave out the bound that the verifier needs.
-    let whole = forget_range(len / 8);
-    for index in 0..NAME_WORDS {
-        if index == whole {
-            break;
+}
+
+impl WireName {
+    /// The name of `len` octets with these words.
+    #[must_use]
+    pub fn new(words: &[u64], len: usize) -> Self {
+        let mut octets = [0; NAME_WORDS * 8];
+        for (place, word) in octets.rchunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
         }
-        visit(index, frame.word(at + 8 * index).ok_or(Miss::Truncated)?)?;
+        Self { octets, len }
     }
-    let left = len % 8;
-    if left > 0 {
-        // The last octets are read together with the ones before them (the header's, in a short name):
-        // what follows the name may lie past the packet's end.
-        let word = frame.word(at + len - 8).ok_or(Miss::Truncated)?;
-        visit(whole, word >> (64 - 8 * left))?;
+
+    /// The lower-cased name in wire form, root label included.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        let begin = self.octets.len().saturating_sub(self.len);
+        &self.octets[begin..]
     }
-    Ok(())
 }
 
 /// Up to eight octets as a word, the first one lowest, padded with zeros.

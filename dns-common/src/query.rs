@@ -5,11 +5,12 @@ use crate::{
     checksum::Sum,
     edns::Edns,
     hash::NameKey,
-    headers::{CLASS_IN, Dns, QuestionTail, rr_type},
+    headers::{CLASS_IN, Dns, Opt, QuestionTail, rr_type},
     maps::ConfigCells,
-    name::Name,
-    scratch::Handover,
+    name::{self, MAX_NAME, Name},
+    scratch::{Handover, ScratchCells},
     transport::Transport,
+    verifier::forget_range,
 };
 
 /// The message size that every client takes (RFC 1035, section 4.2.1).
@@ -36,6 +37,10 @@ pub struct Query {
 
 /// Finds the query in a packet to a DNS service address, whose DNS message has `dns_len` octets.
 ///
+/// Its name is whatever stands where a name would in a query of this length: it is not walked until it turns out that
+/// nobody holds it ([`Name::check`]). Only where that can't be told by the length, and if the client is over its limit, is
+/// it walked here.
+///
 /// # Errors
 /// The [`Miss`] that says why the packet is no query that could be answered here.
 #[inline(always)]
@@ -44,11 +49,21 @@ pub fn parse(
     transport: Transport,
     dns_len: usize,
     config: &ConfigCells,
+    scratch: &ScratchCells,
 ) -> Result<Query, Miss> {
     let dns: &Dns = frame.get(transport.dns()).ok_or(Miss::Truncated)?;
-    check_header(dns)?;
+    if !is_plain(dns) {
+        check_header(dns)?;
+    }
     let (id, additionals) = (dns.id, dns.additionals);
-    let name = Name::walk(frame, transport.question(), config)?;
+    let at = transport.question();
+    let by_rest = len_by_rest(frame, at, dns_len, additionals != [0, 0]);
+    // A query over the limit is answered without a look for its name.
+    let len = match forget_range(by_rest.unwrap_or(0)) & scratch.unless_over() {
+        0 => name::measure(frame, at)?,
+        len => len,
+    };
+    let name = Name::read(frame, at, len, config, scratch)?;
     let tail: QuestionTail = *frame.get(name.at + name.len).ok_or(Miss::Truncated)?;
     let read = size_of::<Dns>() + name.len + size_of::<QuestionTail>();
     let Some(left) = dns_len.checked_sub(read) else {
@@ -109,48 +124,77 @@ impl QuestionTail {
     }
 }
 
-impl Handover<4> for Query {
+/// The name's length if the rest of the message, an OPT record without options or nothing, stands where it would behind
+/// a question of class IN.
+#[inline(always)]
+fn len_by_rest(frame: &Frame<'_>, at: usize, dns_len: usize, has_opt: bool) -> Option<usize> {
+    let opt_len = if has_opt { size_of::<Opt>() } else { 0 };
+    let len = dns_len.wrapping_sub(size_of::<Dns>() + size_of::<QuestionTail>() + opt_len);
+    if len.wrapping_sub(1) >= MAX_NAME {
+        return None;
+    }
+    let end = at + len;
+    let tail: &QuestionTail = frame.get(end)?;
+    if tail.qclass != CLASS_IN || is_meta(tail.qtype()) {
+        return None;
+    }
+    if has_opt {
+        let opt: &Opt = frame.get(end + size_of::<QuestionTail>())?;
+        if opt.name != 0 || u16::from_be_bytes(opt.rr_type) != rr_type::OPT || opt.length != [0, 0]
+        {
+            return None;
+        }
+    }
+    Some(len)
+}
+
+impl Handover<6> for Query {
     #[inline(always)]
-    fn to_words(&self) -> [u64; 4] {
-        let (ip, udp) = (self.transport.ip as u64, self.transport.udp as u64);
-        let (at, len) = (self.name.at as u64, self.name.len as u64);
-        let (present, dnssec_ok, udp_size) = match self.edns {
-            Some(edns) => (1, u64::from(edns.dnssec_ok), edns.udp_size as u64),
-            None => (0, 0, 0),
+    fn to_words(&self) -> [u64; 6] {
+        let (ip, udp, len) = (
+            self.transport.ip as u64,
+            self.transport.udp as u64,
+            self.name.len as u64,
+        );
+        let [id, qtype] =
+            [self.id, self.tail.qtype].map(|octets| u64::from(u16::from_le_bytes(octets)));
+        let edns = match self.edns {
+            Some(edns) => 1 << 32 | u64::from(edns.dnssec_ok) << 16 | edns.udp_size as u64,
+            None => 0,
         };
-        let [id, qtype, qclass] = [self.id, self.tail.qtype, self.tail.qclass]
-            .map(|octets| u64::from(u16::from_le_bytes(octets)));
         [
-            ip | udp << 8 | at << 16 | len << 24 | present << 32 | dnssec_ok << 40 | udp_size << 48,
-            u64::from(self.name.sum.fold()) | id << 16 | qtype << 32 | qclass << 48,
+            ip | udp << 8 | len << 16,
+            id | qtype << 16,
+            edns,
             self.name.key.0,
+            self.name.sum.word(),
             self.frame_len as u64,
         ]
     }
 
     #[inline(always)]
-    fn from_words([places, numbers, key, frame_len]: [u64; 4]) -> Self {
-        let octet = |shift: u32| (places >> shift & 0xff) as usize;
-        let octets = |shift: u32| ((numbers >> shift) as u16).to_le_bytes();
+    fn from_words([places, question, edns, key, sum, frame_len]: [u64; 6]) -> Self {
+        let transport = Transport {
+            ip: (places & 0xff) as usize,
+            udp: (places >> 8 & 0xff) as usize,
+        };
+        let octets = |shift: u32| ((question >> shift) as u16).to_le_bytes();
         Self {
-            transport: Transport {
-                ip: octet(0),
-                udp: octet(8),
-            },
-            id: octets(16),
+            transport,
+            id: octets(0),
             name: Name {
-                at: octet(16),
-                len: octet(24),
+                at: transport.question(),
+                len: (places >> 16 & 0xff) as usize,
                 key: NameKey(key),
-                sum: Sum::of(numbers as u16),
+                sum: Sum::of(sum),
             },
             tail: QuestionTail {
-                qtype: octets(32),
-                qclass: octets(48),
+                qtype: octets(16),
+                qclass: CLASS_IN,
             },
-            edns: (octet(32) != 0).then_some(Edns {
-                udp_size: (places >> 48) as usize,
-                dnssec_ok: octet(40) as u8,
+            edns: (edns != 0).then_some(Edns {
+                udp_size: (edns & 0xffff) as usize,
+                dnssec_ok: (edns >> 16) as u8,
             }),
             frame_len: frame_len as usize,
         }
@@ -162,6 +206,17 @@ impl Handover<4> for Query {
 #[inline(always)]
 const fn is_meta(qtype: u16) -> bool {
     matches!(qtype, 0 | rr_type::OPT | 128..rr_type::ANY)
+}
+
+/// Whether the header is what [`check_header`] lets pass, looked at as a whole.
+#[inline(always)]
+fn is_plain(dns: &Dns) -> bool {
+    let words: [[u8; 4]; 3] = bytemuck::cast(*dns);
+    let [first, second, third] = words.map(u32::from_le_bytes);
+    let free = u32::from_le_bytes([0xff, 0xff, Dns::RD, Dns::AD | Dns::CD]);
+    first & !free == 0
+        && second == u32::from_le_bytes([0, 1, 0, 0])
+        && third & !u32::from_le_bytes([0, 0, 0, 1]) == 0
 }
 
 /// Checks that the header is that of a plain query with one question and no records but one additional.

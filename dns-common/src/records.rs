@@ -56,12 +56,12 @@ pub(crate) fn write_records(
         Hit::A => {
             let head = head(template, rr_type::A, 4);
             let mut sum = sum_of(head).times(number as u8);
-            let turn = Turn::new(query, number);
+            let turn = Turn::new(query, number)?;
             for index in 0..MAX_A {
                 if index == number {
                     break;
                 }
-                let number = turn.nth(index)?;
+                let number = turn.nth(index);
                 // Hidden, or the compiler folds the halving into a bound that the verifier can't see.
                 let word = stock.scratch.get(core::hint::black_box(number / 2))?;
                 let address = (word >> (32 * (number % 2))) as u32;
@@ -73,12 +73,12 @@ pub(crate) fn write_records(
         Hit::Aaaa => {
             let head = head(template, rr_type::AAAA, 16);
             let mut sum = sum_of(head).times(number as u8);
-            let turn = Turn::new(query, number);
+            let turn = Turn::new(query, number)?;
             for index in 0..MAX_AAAA {
                 if index == number {
                     break;
                 }
-                let address = stock.scratch.get_two(2 * turn.nth(index)?)?;
+                let address = stock.scratch.get_two(2 * turn.nth(index))?;
                 write_aaaa(frame, at + AAAA_LEN * index, head, address)?;
                 sum = sum.add_word(address[0]).add_word(address[1]);
             }
@@ -116,19 +116,21 @@ impl Written {
     }
 }
 
-impl Handover<1> for Written {
+impl Handover<2> for Written {
     #[inline(always)]
-    fn to_words(&self) -> [u64; 1] {
-        let (sum, answers) = (self.sum.fold(), self.answers);
-        [u64::from(sum) | u64::from(answers) << 16 | u64::from(self.is_odd) << 24]
+    fn to_words(&self) -> [u64; 2] {
+        [
+            self.sum.word(),
+            u64::from(self.answers) | u64::from(self.is_odd) << 8,
+        ]
     }
 
     #[inline(always)]
-    fn from_words([word]: [u64; 1]) -> Self {
+    fn from_words([sum, word]: [u64; 2]) -> Self {
         Self {
-            sum: Sum::of(word as u16),
-            is_odd: word >> 24 & 1 == 1,
-            answers: (word >> 16) as u8,
+            sum: Sum::of(sum),
+            is_odd: word >> 8 & 1 == 1,
+            answers: word as u8,
         }
     }
 }
@@ -136,24 +138,30 @@ impl Handover<1> for Written {
 /// The numbers below a count, each time beginning elsewhere, so that clients that take the first address
 /// share the load. The server begins at the same one.
 struct Turn {
-    start: usize,
-    count: usize,
+    start: u32,
+    count: u32,
 }
 
 impl Turn {
+    /// `None` if there are none.
     #[inline(always)]
-    fn new(query: &Query, count: usize) -> Self {
-        let start = usize::from(u16::from_be_bytes(query.id));
-        Self { start, count }
+    fn new(query: &Query, count: usize) -> Option<Self> {
+        let id = u32::from(u16::from_be_bytes(query.id));
+        let count = count as u32;
+        Some(Self {
+            start: id.checked_rem(count)?,
+            count,
+        })
     }
 
-    /// A division, and not a comparison: two ways in each round are more than the verifier can follow.
+    /// The one at `index`, which is below the count; without a comparison, as two ways in each round are more than the
+    /// verifier can follow.
     #[inline(always)]
-    fn nth(&self, index: usize) -> Option<usize> {
-        let number = (self.start + index) as u32;
-        number
-            .checked_rem(self.count as u32)
-            .map(|nth| nth as usize)
+    fn nth(&self, index: usize) -> usize {
+        let past = (self.start + index as u32).wrapping_sub(self.count);
+        // All bits if it is below zero; hidden, or the compiler makes a comparison of it.
+        let below = core::hint::black_box(0_u32.wrapping_sub(past >> 31));
+        past.wrapping_add(below & self.count) as usize
     }
 }
 

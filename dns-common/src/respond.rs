@@ -96,7 +96,7 @@ fn answer(packet: &mut impl Packet, maps: &impl Maps) -> Result<Hit, Outcome> {
     // Before the name, which is the longest part: so floods of anything cost little, and count.
     let is_over = is_over_limit(&frame, &transport, config, maps, now)?;
     stock.scratch.note_over(is_over);
-    let query = match query::parse(&frame, transport, dns_len, config) {
+    let query = match query::parse(&frame, transport, dns_len, config, stock.scratch) {
         Ok(query) => stock.scratch.hand_over(&query),
         // What is no plain query can't be told to ask over TCP; passed on, it would be a way around the limit.
         Err(_) if stock.scratch.is_over() => {
@@ -163,13 +163,13 @@ fn find(
     let epoch = stock.state.epoch();
     let answer = if let Some(entry) = maps.entry(key) {
         let head = entry.head();
-        query.name.matches(frame, entry, head)?;
+        query.name.matches(entry, head, stock.scratch)?;
         entry.answer(head, query.tail.qtype(), key, stock.config, stock.scratch)?
     } else {
         let zones = maps.zones().ok_or(Miss::NotConfigured)?;
         Answer {
             hit: Hit::NxDomain,
-            number: zones.find(frame, &query.name)?,
+            number: zones.find(frame, &query.name, stock.scratch)?,
         }
     };
     if answer.is_negative() {

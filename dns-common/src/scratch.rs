@@ -1,13 +1,13 @@
-//! Memory of one CPU and kind of hook: a set of answers is copied there before it is trusted, and the
-//! stages of the packet path hand over there what they have found.
+//! Memory of one CPU and kind of hook: a set of answers is copied there before it is trusted, the name asked for is kept
+//! there in lower case, and the stages of the packet path hand over there what they have found.
 
-use crate::{cell::Cell, entry::AREA_WORDS};
+use crate::{cell::Cell, entry::AREA_WORDS, name::NAME_WORDS};
 
 /// Words by which a stage hands over.
-const HANDOVER_WORDS: usize = 4;
+const HANDOVER_WORDS: usize = 6;
 
 /// A scratch space as the kernel allots it.
-pub type Scratch = [u64; AREA_WORDS + HANDOVER_WORDS + 1];
+pub type Scratch = [u64; AREA_WORDS + HANDOVER_WORDS + 1 + NAME_WORDS];
 
 /// A [`Scratch`] as the packet path uses it.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct ScratchCells {
     handover: [Cell; HANDOVER_WORDS],
     /// Whether the packet's client asks more often than it may.
     over: Cell,
+    /// The lower-cased name, its last eight octets first; the last word has its octets above, zeros below.
+    name: [Cell; NAME_WORDS],
 }
 
 const _: () = assert!(size_of::<Scratch>() == size_of::<ScratchCells>());
@@ -35,6 +37,7 @@ impl Default for ScratchCells {
             set: [const { Cell::new(0) }; AREA_WORDS],
             handover: [const { Cell::new(0) }; HANDOVER_WORDS],
             over: Cell::new(0),
+            name: [const { Cell::new(0) }; NAME_WORDS],
         }
     }
 }
@@ -68,6 +71,26 @@ impl ScratchCells {
     #[inline(always)]
     pub(crate) fn is_over(&self) -> bool {
         self.over.get() != 0
+    }
+
+    /// All bits, or none if the packet's client asks more often than it may.
+    #[inline(always)]
+    pub(crate) fn unless_over(&self) -> usize {
+        self.over.get().wrapping_sub(1) as usize
+    }
+
+    /// The word of the lower-cased name at `index`, counted from its end; zero outside.
+    #[inline(always)]
+    pub(crate) fn name_word(&self, index: usize) -> u64 {
+        self.name.get(index).map_or(0, Cell::get)
+    }
+
+    /// Keeps a word of the lower-cased name; outside, nothing happens.
+    #[inline(always)]
+    pub(crate) fn put_name_word(&self, index: usize, word: u64) {
+        if let Some(cell) = self.name.get(index) {
+            cell.set(word);
+        }
     }
 
     /// The word of the set at `index`; `None` outside.

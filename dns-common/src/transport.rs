@@ -65,7 +65,8 @@ impl Transport {
         }
         let len = usize::from(u16::from_be_bytes(udp.length));
         let has_checksum = udp.checksum != [0, 0];
-        if !is_service(&ServiceKey::new(network.address, udp.destination)) {
+        let key = ServiceKey::new(network.address, udp.destination);
+        if !config.is_usual(&key) && !is_service(&key) {
             return Err(Miss::OtherAddress);
         }
         if network.len < size_of::<Udp>() {

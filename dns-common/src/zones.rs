@@ -5,7 +5,8 @@ use bytemuck::{Pod, Zeroable};
 use crate::{
     Frame, Miss,
     cell::Cell,
-    name::{MAX_NAME, NAME_WORDS, Name},
+    name::{MAX_NAME, NAME_WORDS, Name, WireName},
+    scratch::ScratchCells,
     verifier::forget_range,
 };
 
@@ -32,7 +33,7 @@ struct Cut {
     len: u64,
     /// 1 if names inside exist by a rule that only the server knows, else 0.
     by_rule: u64,
-    /// The lower-cased name, its last eight octets first; the last word has its octets above, zeros below.
+    /// The name as [`crate::name::words`] has it.
     words: [u64; NAME_WORDS],
 }
 
@@ -58,9 +59,8 @@ impl Zones {
         let cut = cut.filter(|_| has_length).ok_or(ZoneError)?;
         cut.len = wire.len() as u64;
         cut.by_rule = by_rule.into();
-        for (word, octets) in cut.words.iter_mut().zip(wire.rchunks(8)) {
-            let shift = 64 - 8 * octets.len();
-            *word = crate::name::lower(crate::name::word(octets)) << shift;
+        for (word, from) in cut.words.iter_mut().zip(crate::name::words(wire)) {
+            *word = from;
         }
         self.count += 1;
         Ok(())
@@ -70,8 +70,7 @@ impl Zones {
 /// A name in [`Zones`], as userspace reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct ZoneName {
-    octets: [u8; NAME_WORDS * 8],
-    len: usize,
+    name: WireName,
     /// Whether names inside exist by a rule that only the server knows; else they are denied if they are not held.
     pub by_rule: bool,
 }
@@ -80,8 +79,7 @@ impl ZoneName {
     /// The lower-cased name in wire form, root label included.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        let begin = self.octets.len().saturating_sub(self.len);
-        &self.octets[begin..]
+        self.name.wire()
     }
 }
 
@@ -89,16 +87,9 @@ impl Zones {
     /// The names, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = ZoneName> {
         let count = usize::try_from(self.count).unwrap_or(MAX_CUTS);
-        self.cuts.iter().take(count).map(|cut| {
-            let mut octets = [0; NAME_WORDS * 8];
-            for (place, word) in octets.rchunks_exact_mut(8).zip(cut.words) {
-                place.copy_from_slice(&word.to_le_bytes());
-            }
-            ZoneName {
-                octets,
-                len: usize::try_from(cut.len).unwrap_or(0).min(octets.len()),
-                by_rule: cut.by_rule != 0,
-            }
+        self.cuts.iter().take(count).map(|cut| ZoneName {
+            name: WireName::new(&cut.words, usize::try_from(cut.len).unwrap_or(0)),
+            by_rule: cut.by_rule != 0,
         })
     }
 }
@@ -132,12 +123,18 @@ impl From<Zones> for ZonesCells {
 }
 
 impl ZonesCells {
-    /// Octets of the name of the zone that denies `name` if it is not held.
+    /// Octets of the name of the zone that denies `name`, which is in the scratch space, if it is not held.
     ///
     /// # Errors
-    /// [`Miss::OutsideZones`] if the name is in none, [`Miss::ByRule`] if only the server can tell.
+    /// [`Miss::OutsideZones`] if the name is in none, [`Miss::ByRule`] if only the server can tell; what
+    /// [`Name::check`] says if it is no name.
     #[inline(always)]
-    pub fn find(&self, frame: &Frame<'_>, name: &Name) -> Result<usize, Miss> {
+    pub fn find(
+        &self,
+        frame: &Frame<'_>,
+        name: &Name,
+        scratch: &ScratchCells,
+    ) -> Result<usize, Miss> {
         let count = self.word(COUNT) as usize;
         for index in 0..MAX_CUTS {
             if index == count {
@@ -145,9 +142,10 @@ impl ZonesCells {
             }
             let cut = CUTS + index * CUT_WORDS;
             let len = self.word(cut + LEN) as usize;
-            if len <= name.len && self.is_end(cut, len, frame, name) {
+            if len <= name.len && self.is_end(cut, len, scratch) {
                 let len = forget_range(len);
-                if !is_boundary(frame, name, len) {
+                // Labels may hold any octets.
+                if !name.check(frame, len)? {
                     continue;
                 }
                 if self.word(cut + BY_RULE) != 0 {
@@ -156,22 +154,19 @@ impl ZonesCells {
                 return Ok(len);
             }
         }
+        name.check(frame, 0)?;
         Err(Miss::OutsideZones)
     }
 
-    /// Whether the name's last `len` octets are those of the cut.
+    /// Whether the last `len` octets of the name in the scratch space are those of the cut.
     #[inline(always)]
-    fn is_end(&self, cut: usize, len: usize, frame: &Frame<'_>, name: &Name) -> bool {
-        let end = name.at + name.len;
+    fn is_end(&self, cut: usize, len: usize, scratch: &ScratchCells) -> bool {
         let whole = len / 8;
         for index in 0..NAME_WORDS {
             if index == whole {
                 break;
             }
-            let Some(word) = frame.word(end - 8 * (index + 1)) else {
-                return false;
-            };
-            if crate::name::lower(word) != self.word(cut + WORDS + index) {
+            if scratch.name_word(index) != self.word(cut + WORDS + index) {
                 return false;
             }
         }
@@ -179,11 +174,8 @@ impl ZonesCells {
         if left == 0 {
             return true;
         }
-        // What stands before, of the name or of the header, is shifted out.
-        let Some(word) = frame.word(end - 8 * (whole + 1)) else {
-            return false;
-        };
-        let differing = crate::name::lower(word) ^ self.word(cut + WORDS + whole);
+        // What stands before is shifted out.
+        let differing = scratch.name_word(whole) ^ self.word(cut + WORDS + whole);
         differing >> (64 - 8 * left) == 0
     }
 
@@ -191,22 +183,6 @@ impl ZonesCells {
     fn word(&self, index: usize) -> u64 {
         self.0.get(index).map_or(0, Cell::get)
     }
-}
-
-/// Whether a label begins `len` octets before the name's end: labels may hold any octets.
-#[inline(always)]
-fn is_boundary(frame: &Frame<'_>, name: &Name, len: usize) -> bool {
-    let mut left = name.len;
-    for _ in 0..crate::name::MAX_LABELS {
-        if left <= len {
-            break;
-        }
-        let Some(&label) = frame.get::<u8>(name.at + (name.len - left)) else {
-            return false;
-        };
-        left = left.saturating_sub(usize::from(label) + 1);
-    }
-    left == len
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    memory,
     metrics::{Metrics, http::Readiness, liveness::Pulse},
     serve::resolve::Resolver,
     snapshot::Memory,
@@ -31,6 +32,8 @@ const BEAT: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(5);
 /// Most events that are applied before their result is published.
 const BATCH: usize = 4096;
+/// Names and addresses that change at once from which on it pays to give back the memory that this took.
+const MANY: usize = 1000;
 
 /// Tells the resolver whom it must not ask.
 pub struct OwnAddresses {
@@ -193,6 +196,7 @@ impl Control {
             return;
         }
         let touched = store.take_touched(now());
+        let is_large = touched.names.len() + touched.addresses.len() >= MANY;
         let zone = store.zone();
         self.serve(zone);
         if let Some(kernel) = &mut self.kernel {
@@ -207,6 +211,11 @@ impl Control {
         }
         self.metrics.published(is_synced, store.services());
         self.readiness.set_synced(is_synced);
+        if is_large {
+            drop(touched);
+            // It takes milliseconds, in which no event has to wait.
+            drop(tokio::task::spawn_blocking(memory::give_back));
+        }
     }
 
     /// Publishes what was known earlier. What an instance before has left in the kernel is not older than

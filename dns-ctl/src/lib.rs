@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 mod instance;
 pub mod kube;
+mod memory;
 pub mod metrics;
 pub mod probe;
 pub mod program;

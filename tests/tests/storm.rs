@@ -21,7 +21,7 @@ use dns_ctl::{
         kernel::{Kernel, OBJECT},
     },
     table::{
-        self, Content, Row, Table,
+        self, Content, Table,
         render::Wanted,
         writer::{Denial, Lease, NameMap, change},
     },
@@ -94,16 +94,13 @@ fn wanted(name: usize, version: u32) -> Wanted {
     let is_there = name < STEADY || version % 2 == 1;
     Wanted {
         key: keys.name_key(&wire),
-        row: is_there.then(|| Row {
-            name: wire.clone(),
-            content: Content::Owner {
-                zone_len: 15,
-                a: (0..a).map(|place| v4(name, place, version)).collect(),
-                aaaa: (0..aaaa).map(|place| v6(name, place, version)).collect(),
-                others: Others::NONE,
-            },
-        }),
         name: wire,
+        content: is_there.then(|| Content::Owner {
+            zone_len: 15,
+            a: (0..a).map(|place| v4(name, place, version)).collect(),
+            aaaa: (0..aaaa).map(|place| v6(name, place, version)).collect(),
+            others: Others::NONE,
+        }),
     }
 }
 

@@ -12,9 +12,12 @@ use crate::{
 /// The package and binary of the benches.
 const PACKAGE: &str = "kxdns-bench";
 /// The benches that run dns-ctl, and what they need.
-const WITH_DNS_CTL: [(&str, Purpose); 2] = [
+const WITH_DNS_CTL: [(&str, Purpose); 5] = [
     ("server", Purpose::BenchServer),
     ("neighbours", Purpose::BenchNeighbours),
+    ("pod", Purpose::BenchPod),
+    ("wire", Purpose::BenchWire),
+    ("scale", Purpose::BenchScale),
 ];
 
 /// Builds the release binaries, and runs the bench with these arguments.

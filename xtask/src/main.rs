@@ -55,7 +55,9 @@ enum Task {
     /// Measure what kxdns costs on this machine (needs root)
     ///
     /// `cargo xtask bench program` measures the kernel programs, `cargo xtask bench server` the server beside CoreDNS,
-    /// `cargo xtask bench neighbours` what the programs cost other traffic;
+    /// `cargo xtask bench neighbours` what the programs cost other traffic, `cargo xtask bench pod` what a pod gets that
+    /// asks through ordinary sockets, `cargo xtask bench wire` native XDP beside a bare reflector and Knot, `cargo xtask
+    /// bench scale` the controller beside CoreDNS;
     /// their options tells `cargo xtask bench -- --help`. How to read the numbers is in docs/benchmarks.md.
     Bench {
         /// The bench and its options

@@ -29,6 +29,12 @@ pub(crate) enum Purpose {
     BenchServer,
     /// The bench of other traffic.
     BenchNeighbours,
+    /// The bench of queries from a pod.
+    BenchPod,
+    /// The bench of native XDP beside Knot.
+    BenchWire,
+    /// The bench of the controller beside CoreDNS.
+    BenchScale,
     /// The image.
     Image,
     /// The Helm chart and the manifests.
@@ -56,8 +62,11 @@ enum Kind {
     Program { package: &'static str },
     /// A module of Python, from the Debian package of this name.
     PythonModule { package: &'static str },
-    /// A program of a Debian package that is only unpacked: installed, it would start a service.
+    /// A program of a Debian package that is only unpacked: installed, it would start a service. Libraries that the
+    /// package demands are installed.
     Unpacked { package: &'static str },
+    /// A shared library, from the Debian package of this name.
+    Library { package: &'static str },
     /// A file, from the Debian package of this name.
     File {
         path: &'static str,
@@ -119,6 +128,28 @@ const PROMETHEUS: Requirement = Requirement {
         package: "prometheus",
     },
 };
+const UNBOUND: Requirement = Requirement {
+    name: "unbound",
+    why: "answers the same names, as a peer",
+    kind: Kind::Unpacked { package: "unbound" },
+};
+const DNSMASQ: Requirement = program(
+    "dnsmasq",
+    "dnsmasq-base",
+    "answers the same names, as a peer",
+);
+const KNOTD: Requirement = Requirement {
+    name: "knotd",
+    why: "is the peer on the wire",
+    kind: Kind::Unpacked { package: "knot" },
+};
+const LIBURCU: Requirement = Requirement {
+    name: "liburcu.so.8",
+    why: "is what knotd needs that kxdpgun does not",
+    kind: Kind::Library {
+        package: "liburcu8",
+    },
+};
 const AUTHORITIES: Requirement = Requirement {
     name: "ca-certificates",
     why: "goes into the image, to check upstreams' certificates with",
@@ -148,6 +179,13 @@ impl Purpose {
             ],
             Self::BenchServer => &[BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DNSPERF],
             Self::BenchNeighbours => &[BPF_LINKER, RUST_SRC, IP, NSENTER, IPERF3],
+            Self::BenchPod => &[
+                BPF_LINKER, RUST_SRC, NPM, IP, NSENTER, DNSPERF, UNBOUND, DNSMASQ,
+            ],
+            Self::BenchWire => &[
+                BPF_LINKER, RUST_SRC, IP, NSENTER, ETHTOOL, KXDPGUN, KNOTD, LIBURCU,
+            ],
+            Self::BenchScale => &[BPF_LINKER, RUST_SRC, NPM, IP, NSENTER],
             Self::Image => &[BPF_LINKER, RUST_SRC, BUILDAH, STRIP, CRUN, AUTHORITIES],
             Self::Chart | Self::Deny => &[PYTHON, VENV],
         }
@@ -192,6 +230,7 @@ fn missing(workspace: &Workspace, requirements: &[Requirement]) -> Result<Vec<Re
         Kind::BpfLinker => tools.contains(&ebpf_object::MissingTool::BpfLinker),
         Kind::RustSrc => tools.contains(&ebpf_object::MissingTool::RustSrc),
         Kind::Program { .. } => !ebpf_object::is_program(requirement.name),
+        Kind::Library { .. } => !has_library(requirement.name),
         Kind::PythonModule { .. } => !has_python_module(requirement.name),
         Kind::Unpacked { package } => {
             testbed::find_unpacked(&workspace.target_dir, package, requirement.name).is_none()
@@ -199,6 +238,12 @@ fn missing(workspace: &Workspace, requirements: &[Requirement]) -> Result<Vec<Re
         Kind::File { path, .. } => !Path::new(path).exists(),
     };
     Ok(requirements.iter().copied().filter(is_missing).collect())
+}
+
+/// Whether programs find a shared library by this name.
+fn has_library(name: &str) -> bool {
+    let known = output(Command::new("ldconfig").arg("-p")).unwrap_or_default();
+    known.lines().any(|line| line.trim().starts_with(name))
 }
 
 fn has_python_module(name: &str) -> bool {
@@ -213,6 +258,7 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
         .filter_map(|requirement| match requirement.kind {
             Kind::Program { package }
             | Kind::PythonModule { package }
+            | Kind::Library { package }
             | Kind::File { package, .. } => Some(package),
             Kind::BpfLinker | Kind::RustSrc | Kind::Unpacked { .. } => None,
         })
@@ -228,7 +274,10 @@ fn install(workspace: &Workspace, missing: &[Requirement]) -> Result<()> {
                 let folder = testbed::unpacked_folder(&workspace.target_dir, package);
                 debian::unpack(package, &folder)
             }
-            Kind::Program { .. } | Kind::PythonModule { .. } | Kind::File { .. } => Ok(()),
+            Kind::Program { .. }
+            | Kind::PythonModule { .. }
+            | Kind::Library { .. }
+            | Kind::File { .. } => Ok(()),
         }
         .with_context(|| format!("can't install {}", requirement.name))?;
     }
@@ -247,6 +296,7 @@ mod tests {
             Purpose::Demo,
             Purpose::HostTest,
             Purpose::BenchServer,
+            Purpose::BenchScale,
         ] {
             for requirement in purpose.requirements() {
                 assert!(

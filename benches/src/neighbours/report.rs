@@ -1,8 +1,15 @@
 //! The results of `bench neighbours`, and the table that shows them.
 
+use std::path::Path;
+
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::{output, summary::Summary};
+use crate::{
+    output,
+    plot::{self, Bar},
+    summary::Summary,
+};
 
 /// Bits a second in a Gbit/s.
 const GIGA: f64 = 1e9;
@@ -77,6 +84,31 @@ impl Measure {
             ratio: Summary::of(&ratios),
         }
     }
+}
+
+/// Bars of both ratios for each state.
+pub(crate) fn plot(report: &Report, file: &Path) -> Result<()> {
+    let bars = |(group, what, ratio): (usize, &str, fn(&Row) -> Summary)| {
+        let bar = move |row: &Row| Bar {
+            label: format!("{what}, {}", row.state),
+            value: ratio(row),
+            group,
+        };
+        report.rows.iter().skip(1).map(bar).collect::<Vec<_>>()
+    };
+    let bars: Vec<Bar> = [
+        (0, "TCP", (|row| row.stream.ratio) as fn(&Row) -> Summary),
+        (1, "UDP", |row| row.round_trips.ratio),
+    ]
+    .into_iter()
+    .flat_map(bars)
+    .collect();
+    plot::bars(
+        file,
+        "Other traffic of a pod",
+        "with programs / without",
+        &bars,
+    )
 }
 
 /// The table.

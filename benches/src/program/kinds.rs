@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use clap::ValueEnum;
 use dns_common::{
     Dropped, Hit, Miss, Outcome,
     limit::{Limit, Over},
@@ -11,6 +12,8 @@ use packets::{
     build::{self, IP, Tags, dns_at, frame, frame_to, message, octets, over_ip6, patched},
     fixture::SERVICE,
 };
+
+use serde::Serialize;
 
 use super::names::{self, Sort};
 
@@ -47,6 +50,16 @@ enum Asked {
     Unknown,
     /// Always this one.
     Only(&'static str),
+}
+
+/// How the names are drawn that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Draw {
+    /// Each as likely as any other: the worst for caches
+    Equal,
+    /// The nth most popular one n times more rarely than the first (Zipf's law), as caches of DNS see it
+    Zipf,
 }
 
 /// Offset of the question in the DNS message.
@@ -216,16 +229,47 @@ impl Kind {
 
     /// Packets of this kind, their names drawn at random, each from `population` names; so are the
     /// identifiers, by which the addresses of a set take turns.
-    pub(crate) fn draw(&self, population: usize, count: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn draw(&self, population: usize, count: usize, draw: Draw) -> Vec<Vec<u8>> {
         let template = (self.build)(&self.name.numbered(0));
+        let mut numbers = draw.numbers(population);
         (0..count)
             .map(|_| {
-                let name = self.name.numbered(rand::random_range(0..population));
+                let name = self.name.numbered(numbers());
                 let id: [u8; 2] = rand::random();
                 let packet = patched(template.clone(), self.dns, &id);
                 patched(packet, self.dns + QUESTION, &names::wire(&name))
             })
             .collect()
+    }
+}
+
+impl Draw {
+    /// Draws numbers below `population`, which is at least one.
+    fn numbers(self, population: usize) -> impl FnMut() -> usize {
+        // Harmonic sums: a number's place among them is as likely as it is to be drawn.
+        let mut sum = 0.0;
+        let mut sums = Vec::new();
+        if self == Self::Zipf {
+            let ranks = (0..population).map(|_| {
+                sum += 1.0;
+                1.0 / sum
+            });
+            let mut total = 0.0;
+            sums = ranks
+                .map(|share: f64| {
+                    total += share;
+                    total
+                })
+                .collect();
+        }
+        move || match sums.last() {
+            Some(&total) => {
+                let place = rand::random_range(0.0..total);
+                sums.partition_point(|&sum| sum <= place)
+                    .min(population - 1)
+            }
+            None => rand::random_range(0..population),
+        }
     }
 }
 
@@ -246,10 +290,26 @@ mod tests {
     use super::{super::population::tests::host_maps, *};
 
     #[test]
+    fn few_names_are_asked_for_often() {
+        let mut numbers = Draw::Zipf.numbers(1000);
+        let drawn: Vec<usize> = (0..20_000).map(|_| numbers()).collect();
+        let count = |wanted: std::ops::Range<usize>| {
+            drawn
+                .iter()
+                .filter(|number| wanted.contains(number))
+                .count()
+        };
+        // Of the sum of all shares, 7.485, the first has 1, and the first ten have 2.929.
+        assert!((2000..3500).contains(&count(0..1)), "{}", count(0..1));
+        assert!((7000..8700).contains(&count(0..10)), "{}", count(0..10));
+        assert_eq!(count(0..1000), drawn.len());
+    }
+
+    #[test]
     fn packets_fit_their_slots_and_come_to_their_outcome() {
         let mut maps = host_maps(10);
         for kind in KINDS {
-            for packet in kind.draw(10, 3) {
+            for packet in kind.draw(10, 3, Draw::Equal) {
                 let label = kind.label;
                 assert!(packet.len() <= bench_ebpf::MAX_PACKET, "{label}");
                 maps.config = Some(

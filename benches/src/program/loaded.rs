@@ -16,7 +16,8 @@ use dns_ctl::attach::{
 
 use super::{kinds::Subject, names::Sort, population::fill};
 
-static BENCH_OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_BENCH_OBJECT"));
+/// The bench's own programs; nothing, if this was built without the eBPF tool chain.
+pub(crate) static BENCH_OBJECT: &[u8] = aya::include_bytes_aligned!(env!("KXDNS_BENCH_OBJECT"));
 
 /// What a program is given in a run.
 #[derive(Clone, Copy, Debug)]

@@ -12,38 +12,38 @@ const LOST_ONE_IN: u32 = 1000;
 
 /// How dnsperf asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// Seconds that it lasts.
-    pub(super) seconds: u32,
+    pub(crate) seconds: u32,
     /// Pairs of threads, one to send and one to receive.
-    pub(super) threads: u32,
+    pub(crate) threads: u32,
     /// Clients, each with a port of its own; a multiple of `threads`.
-    pub(super) clients: u32,
+    pub(crate) clients: u32,
     /// Queries that wait for an answer at any time, at most.
-    pub(super) outstanding: u32,
+    pub(crate) outstanding: u32,
     /// Queries a second, at most.
-    pub(super) rate: Option<u32>,
+    pub(crate) rate: Option<u32>,
 }
 
 /// What dnsperf says of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Queries that were sent.
-    pub(super) sent: u32,
+    pub(crate) sent: u32,
     /// Queries that were answered.
-    pub(super) completed: u32,
+    pub(crate) completed: u32,
     /// Queries that were not answered in time.
-    pub(super) lost: u32,
+    pub(crate) lost: u32,
     /// Answers by response code, as `NOERROR`.
-    pub(super) rcodes: BTreeMap<String, u32>,
+    pub(crate) rcodes: BTreeMap<String, u32>,
     /// Answers a second.
-    pub(super) queries_per_second: f64,
+    pub(crate) queries_per_second: f64,
     /// Mean time from query to answer, in seconds.
-    pub(super) latency: f64,
+    pub(crate) latency: f64,
 }
 
 /// Asks the queries of a file in a namespace, to its end.
-pub(super) fn run(
+pub(crate) fn run(
     namespace: &Namespace,
     server: SocketAddr,
     queries: &Path,
@@ -71,7 +71,7 @@ pub(super) fn run(
 
 impl Outcome {
     /// An error unless the response codes are those that the queries demand, and hardly any query was lost.
-    pub(super) fn judge(&self, workload: &Workload) -> Result<()> {
+    pub(crate) fn judge(&self, workload: &Workload) -> Result<()> {
         ensure!(self.completed > 0, "no query was answered");
         ensure!(
             self.lost <= self.sent / LOST_ONE_IN,

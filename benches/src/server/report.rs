@@ -1,12 +1,18 @@
 //! The results of `bench server`, and the tables that show them.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
+use anyhow::Result;
 use comfy_table::Table;
 use serde::Serialize;
 
 use super::workload::Kind;
-use crate::{output, summary::Summary};
+use crate::process::Memory;
+use crate::{
+    output,
+    plot::{self, Bar},
+    summary::Summary,
+};
 
 /// The share of a rate from which on it is held.
 const HELD: f64 = 0.99;
@@ -25,7 +31,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Setting {
     /// What the servers say of their versions.
-    pub(super) versions: [String; 2],
+    pub(super) versions: Vec<String>,
     /// Services in the cluster.
     pub(super) services: u32,
     /// Names that only the upstream knows.
@@ -53,23 +59,24 @@ pub(super) struct Results {
     pub(super) title: &'static str,
     /// How many queries are asked in turn.
     pub(super) distinct: usize,
-    /// The servers' results.
-    pub(super) servers: [Row; 2],
-    /// The first server's results divided by the second's.
-    pub(super) ratio: Ratios,
+    /// The servers' results, dns-ctl's first.
+    pub(super) servers: Vec<Row>,
 }
 
 /// A server's results.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     /// The server.
-    pub(super) server: &'static str,
+    pub(super) server: String,
     /// As fast as can be.
     pub(super) unlimited: Speed,
     /// At the given rate.
     pub(super) limited: Speed,
-    /// Memory that is resident afterwards, in kibibytes.
-    pub(super) resident: u32,
+    /// Its memory afterwards.
+    #[serde(flatten)]
+    pub(super) memory: Memory,
+    /// dns-ctl's results divided by this server's, if it is another.
+    pub(super) ratio: Option<Ratios>,
 }
 
 /// One run of dnsperf.
@@ -111,7 +118,7 @@ pub(super) struct Ratios {
     pub(super) limited: Ratio,
 }
 
-/// The first server's numbers divided by the second's, round by round.
+/// A server's numbers divided by another's, round by round.
 #[derive(Debug, Serialize)]
 pub(super) struct Ratio {
     queries_per_second: Summary,
@@ -138,7 +145,7 @@ impl Speed {
 
 impl Ratio {
     /// The ratios of two servers' runs in the same rounds, of which there is at least one.
-    pub(super) fn of([first, second]: &[Vec<Run>; 2]) -> Self {
+    pub(super) fn of(first: &[Run], second: &[Run]) -> Self {
         let summary = |value: fn(&Run) -> f64| {
             let rounds = first.iter().zip(second);
             let ratios: Vec<_> = rounds.map(|(a, b)| value(a) / value(b)).collect();
@@ -155,7 +162,7 @@ impl Ratio {
 /// The tables, one for each sort of queries.
 pub(crate) fn text(report: &Report) -> String {
     let setting = &report.setting;
-    let mut text = format!("{}\n\n", setting.versions.join("; "));
+    let mut text = format!("{}\n\n", setting.versions.join("\n"));
     for results in &report.workloads {
         // Writing to a string can't fail.
         let _ = writeln!(
@@ -168,6 +175,26 @@ pub(crate) fn text(report: &Report) -> String {
         );
     }
     text + &legend(setting)
+}
+
+/// Bars of the processor time that each server takes for an answer, for each sort of queries.
+pub(crate) fn plot(report: &Report, file: &Path) -> Result<()> {
+    let bars = report.workloads.iter().flat_map(|results| {
+        let sort = results.queries;
+        let row = move |(group, row): (usize, &Row)| Bar {
+            label: format!("{sort:?}, {}", row.server).to_lowercase(),
+            value: row.unlimited.processor,
+            group,
+        };
+        results.servers.iter().enumerate().map(row)
+    });
+    let bars: Vec<_> = bars.collect();
+    plot::bars(
+        file,
+        "Servers, as fast as can be",
+        "processor time for each answer, µs",
+        &bars,
+    )
 }
 
 /// Who did not hold the rate: its numbers there are those of another rate.
@@ -208,8 +235,8 @@ q/s      answers a second, as fast as dnsperf and the server can together
 µs       mean time from query to answer, in microseconds: as fast as can be, and @ {rate} queries a second
 CPU µs   processor time of the server's process for each answer, kernel included, in microseconds
 lost     queries without an answer, of all that were sent
-MiB      resident memory afterwards
-ratio    dns-ctl divided by CoreDNS, round by round"
+MiB      resident memory after all runs so far, and the most that it has been
+ratio    dns-ctl divided by the server above, round by round"
     )
 }
 
@@ -229,32 +256,50 @@ fn table(results: &Results, rate: u32) -> Table {
             unlimited, limited, ..
         } = row;
         table.add_row([
-            row.server.to_owned(),
+            row.server.clone(),
             spread(unlimited.queries_per_second, 0),
             spread(unlimited.latency, 0),
             spread(unlimited.processor, 1),
             spread(limited.latency, 0),
             spread(limited.processor, 1),
             (unlimited.lost + limited.lost).to_string(),
-            format!("{:.1}", f64::from(row.resident) / 1024.0),
+            format!(
+                "{:.1}, {:.1}",
+                mebibytes(row.memory.resident),
+                mebibytes(row.memory.peak)
+            ),
         ]);
+        if let Some(Ratios { unlimited, limited }) = &row.ratio {
+            table.add_row([
+                "ratio".to_owned(),
+                spread(unlimited.queries_per_second, 2),
+                spread(unlimited.latency, 2),
+                spread(unlimited.processor, 2),
+                spread(limited.latency, 2),
+                spread(limited.processor, 2),
+                String::new(),
+                ratio_of_memory(results, row),
+            ]);
+        }
     }
-    let Ratios { unlimited, limited } = &results.ratio;
-    let [resident, reference] = results
-        .servers
-        .each_ref()
-        .map(|row| f64::from(row.resident));
-    table.add_row([
-        "ratio".to_owned(),
-        spread(unlimited.queries_per_second, 2),
-        spread(unlimited.latency, 2),
-        spread(unlimited.processor, 2),
-        spread(limited.latency, 2),
-        spread(limited.processor, 2),
-        String::new(),
-        format!("{:.2}", resident / reference),
-    ]);
     table
+}
+
+/// The first server's memory divided by another's.
+fn ratio_of_memory(results: &Results, row: &Row) -> String {
+    let Some(first) = results.servers.first() else {
+        return String::new();
+    };
+    let ratio = |of: fn(&Memory) -> u32| f64::from(of(&first.memory)) / f64::from(of(&row.memory));
+    format!(
+        "{:.2}, {:.2}",
+        ratio(|memory| memory.resident),
+        ratio(|memory| memory.peak)
+    )
+}
+
+fn mebibytes(kibibytes: u32) -> f64 {
+    f64::from(kibibytes) / 1024.0
 }
 
 fn spread(Summary { p10, median, p90 }: Summary, digits: usize) -> String {
@@ -282,7 +327,7 @@ mod tests {
             vec![run(30.0, 10.0), run(60.0, 5.0)],
             vec![run(10.0, 40.0), run(20.0, 20.0)],
         ];
-        let ratio = Ratio::of(&runs);
+        let ratio = Ratio::of(&runs[0], &runs[1]);
         for (summary, expected) in [
             (ratio.queries_per_second, 3.0),
             (ratio.processor, 0.25),
@@ -298,25 +343,24 @@ mod tests {
     fn row(server: &'static str, reached: f64) -> Row {
         let speed = || Speed::of(&[run(reached, 10.0)]);
         Row {
-            server,
+            server: server.to_owned(),
             unlimited: speed(),
             limited: speed(),
-            resident: 1024,
+            memory: Memory {
+                resident: 1024,
+                peak: 2048,
+            },
+            ratio: None,
         }
     }
 
     #[test]
     fn who_does_not_hold_the_rate_is_told() {
-        let runs = [vec![run(1.0, 1.0)], vec![run(1.0, 1.0)]];
         let results = Results {
             queries: Kind::Cluster,
             title: "a test",
             distinct: 1,
-            servers: [row("quick", 995.0), row("slow", 900.0)],
-            ratio: Ratios {
-                unlimited: Ratio::of(&runs),
-                limited: Ratio::of(&runs),
-            },
+            servers: vec![row("quick", 995.0), row("slow", 900.0)],
         };
         let told = slower(&results, 1000);
         assert_eq!(told, "slow answered 900 of 1000 a second\n");

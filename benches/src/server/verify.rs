@@ -1,6 +1,9 @@
 //! Every query once, each answer looked at record by record: what is measured has to be right, and is cached then.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hickory_proto::op::{Message, ResponseCode};
@@ -16,20 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks all queries; an error with the first answer that is wrong.
 pub(super) fn verify(namespace: &Namespace, subject: &Subject, workload: &Workload) -> Result<()> {
-    let client = UdpClient::bind(namespace, (Ipv4Addr::LOCALHOST, 0).into())?;
+    answers(namespace, subject.address, workload).with_context(|| subject.label.clone())
+}
+
+/// As [`verify`], of a server at this address.
+pub(crate) fn answers(
+    namespace: &Namespace,
+    server: SocketAddr,
+    workload: &Workload,
+) -> Result<()> {
+    let client = UdpClient::bind(namespace, (Ipv4Addr::UNSPECIFIED, 0).into())?;
     // Their low sixteen bits serve as the messages' numbers.
     for (id, query) in (0..=u16::MAX).cycle().zip(&workload.queries) {
         interrupt::check()?;
-        ask(&client, subject, id, query).with_context(|| {
-            format!("{} on {} {}", subject.label, query.name, query.record_type)
-        })?;
+        ask(&client, server, id, query)
+            .with_context(|| format!("{} {}", query.name, query.record_type))?;
     }
     Ok(())
 }
 
-fn ask(client: &UdpClient, subject: &Subject, id: u16, query: &Query) -> Result<()> {
+fn ask(client: &UdpClient, server: SocketAddr, id: u16, query: &Query) -> Result<()> {
     let message = testbed::query(id, &query.name, query.record_type)?;
-    client.send(subject.address, &message)?;
+    client.send(server, &message)?;
     let reply = client.receive(PATIENCE)?;
     let reply = reply.with_context(|| format!("no answer within {PATIENCE:?}"))?;
     let reply = Message::from_vec(&reply.bytes)?;

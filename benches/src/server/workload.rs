@@ -28,27 +28,27 @@ pub(crate) enum Kind {
 
 /// Queries that are asked one after the other, again and again.
 #[derive(Clone, Debug)]
-pub(super) struct Workload {
+pub(crate) struct Workload {
     /// Their sort.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// The queries; at least one.
-    pub(super) queries: Vec<Query>,
+    pub(crate) queries: Vec<Query>,
 }
 
 /// One query.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Query {
+pub(crate) struct Query {
     /// The whole name, with the final dot.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The type asked for.
-    pub(super) record_type: RecordType,
+    pub(crate) record_type: RecordType,
     /// What it has to get.
-    pub(super) expected: Expected,
+    pub(crate) expected: Expected,
 }
 
 /// What a query has to get.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// NOERROR with exactly these records, of any order; with none, NODATA.
     Records(Vec<RData>),
     /// NXDOMAIN.
@@ -57,7 +57,7 @@ pub(super) enum Expected {
 
 impl Kind {
     /// The queries of this sort.
-    pub(super) fn workload(self, population: Population) -> Workload {
+    pub(crate) fn workload(self, population: Population) -> Workload {
         let queries = match self {
             Self::Cluster => (0..population.services).map(cluster).collect(),
             Self::Search => search(population),
@@ -71,7 +71,7 @@ impl Kind {
     }
 
     /// What is asked, for readers of the report.
-    pub(super) const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Cluster => "Services, A",
             Self::Search => "a pod's search path, A and AAAA",
@@ -83,7 +83,7 @@ impl Kind {
 
 impl Workload {
     /// The queries as dnsperf reads them.
-    pub(super) fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         let lines = self
             .queries
             .iter()
@@ -92,7 +92,7 @@ impl Workload {
     }
 
     /// How many of the first `asked` queries, begun anew whenever all have been asked, must get NXDOMAIN.
-    pub(super) fn denials(&self, asked: u32) -> u32 {
+    pub(crate) fn denials(&self, asked: u32) -> u32 {
         let denied = || {
             let queries = self.queries.iter();
             queries.map(|query| u32::from(query.expected == Expected::NoSuchName))

@@ -1,11 +1,11 @@
 //! The kernel object: loaded into the kernel, its maps typed and filled with the configuration.
 
-use std::{io, path::Path};
+use std::{io, path::Path, thread};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Map, MapError},
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
     util::KernelVersion,
 };
 use caps::{CapSet, Capability};
@@ -129,12 +129,33 @@ impl Kernel {
         }
         let ebpf = loader.load(object).map_err(|error| load_error(&error))?;
         let mut kernel = Self { ebpf };
-        kernel
-            .xdp()?
-            .load()
-            .map_err(|error| program_error(&error))?;
-        kernel.tc()?.load().map_err(|error| program_error(&error))?;
+        kernel.verify()?;
         Ok(kernel)
+    }
+
+    /// Has the kernel verify both programs at the same time: that is most of what a start in a small cluster takes.
+    fn verify(&mut self) -> Result<(), KernelError> {
+        let (mut xdp, mut tc) = (None, None);
+        for (name, program) in self.ebpf.programs_mut() {
+            match (name, program) {
+                (XDP_PROGRAM, Program::Xdp(program)) => xdp = Some(program),
+                (TC_PROGRAM, Program::SchedClassifier(program)) => tc = Some(program),
+                _ => {}
+            }
+        }
+        let xdp = xdp.ok_or(KernelError::Misfit(XDP_PROGRAM))?;
+        let tc = tc.ok_or(KernelError::Misfit(TC_PROGRAM))?;
+        let (beside, tc) = thread::scope(|scope| {
+            let beside = thread::Builder::new().spawn_scoped(scope, || xdp.load());
+            let tc = tc.load();
+            (beside.map(thread::ScopedJoinHandle::join), tc)
+        });
+        let xdp = match beside {
+            Ok(loaded) => loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // There may be no more threads for this process: then one after the other.
+            Err(_) => xdp.load(),
+        };
+        xdp.and(tc).map_err(|error| program_error(&error))
     }
 
     /// The maps, to be read and written; the programs keep theirs.

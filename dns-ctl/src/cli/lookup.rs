@@ -99,7 +99,7 @@ fn find(bpffs: &Path, name: &Domain) -> anyhow::Result<Option<Held>> {
         Err(error) => return Err(error).context("can't read the kernel's map of names"),
     };
     // Another name may lie under the same hash.
-    let is_other = entry.wire_name() != wire;
+    let is_other = entry.wire_name().wire() != wire;
     Ok((!is_other).then(|| Held::read(&entry, Some(key), config.templates.ttl())))
 }
 
@@ -135,7 +135,8 @@ impl Held {
         let left = left
             .into_iter()
             .filter_map(|(name, left)| left.then_some(name));
-        let wire = entry.wire_name();
+        let name = entry.wire_name();
+        let wire = name.wire();
         let zone = wire
             .len()
             .checked_sub(head.zone_len())

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV4},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -251,13 +251,17 @@ impl KernelSide {
             .keys()
             .collect::<Result<_, _>>()
             .map_err(access(map_name::SERVICES))?;
-        // Removals first: an address that is no longer DNS must go, even if there is no room for a new one.
+        // This first: what is no longer wanted must go, even if a removal fails.
+        let ports = ports_mask(&wanted.sockets);
+        let key = |socket: SocketAddrV4| service_key((*socket.ip()).into(), socket.port()).usual();
+        let usual = wanted.usual.and_then(key).unwrap_or(0);
+        self.config
+            .change(|config| (config.ports, config.usual) = (ports, usual))?;
+        // Then removals: an address that is no longer DNS must go, even if there is no room for a new one.
         for key in held.difference(&keys) {
             let removed = self.services.remove(key);
             removed.map_err(access(map_name::SERVICES))?;
         }
-        let ports = ports_mask(&wanted.sockets);
-        self.config.change(|config| config.ports = ports)?;
         for key in keys.difference(&held) {
             let added = self.services.insert(*key, 1, 0);
             added.map_err(access(map_name::SERVICES))?;

@@ -9,9 +9,12 @@ use hickory_proto::{
 use crate::zone::name::{Domain, RelativeName};
 
 /// SOA timers (seconds) for secondaries, which this zone does not have.
-const REFRESH: i32 = 7200;
-const RETRY: i32 = 1800;
-const EXPIRE: i32 = 86_400;
+pub(super) const REFRESH: i32 = 7200;
+pub(super) const RETRY: i32 = 1800;
+pub(super) const EXPIRE: i32 = 86_400;
+/// The labels before the domain in the names of its server and of who is responsible, in wire form.
+pub(super) const NAME_SERVER: &[u8] = b"\x02ns\x03dns";
+pub(super) const HOSTMASTER: &[u8] = b"\x0ahostmaster";
 
 /// What this server answers for, and how.
 #[derive(Clone, Debug)]
@@ -52,6 +55,13 @@ impl Authority {
             .find_map(|origin| Some((origin, RelativeName::within(&wire, &origin.domain)?)))
     }
 
+    /// As [`Self::locate`], for a name in wire form: the part before the domain, in its own case.
+    pub(super) fn locate_wire<'w>(&self, wire: &'w [u8]) -> Option<(&Origin, &'w [u8])> {
+        self.origins
+            .iter()
+            .find_map(|origin| Some((origin, origin.domain.part_before(wire)?)))
+    }
+
     /// The domain that pointers lead into.
     pub(super) fn primary(&self) -> Option<&Origin> {
         self.origins.first()
@@ -71,6 +81,11 @@ impl Origin {
             name_server: below(&["ns", "dns"], &apex).map_err(error)?,
             hostmaster: below(&["hostmaster"], &apex).map_err(error)?,
         })
+    }
+
+    /// The domain's labels in wire form, lower-case, without the root.
+    pub(super) fn labels(&self) -> &[u8] {
+        self.domain.labels()
     }
 
     /// The whole name of `relative`; `None` if it would be too long in this domain.

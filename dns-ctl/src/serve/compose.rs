@@ -21,7 +21,7 @@ use super::{
 /// The flag of a message that is not whole, in its third octet.
 const TC: u8 = 0x02;
 /// Up to so many records the library compresses all names.
-const FEW_RECORDS: usize = 40;
+pub(super) const FEW_RECORDS: usize = 40;
 /// Longest name in wire form (RFC 1035, section 2.3.4).
 const MAX_NAME: u16 = 255;
 /// Code of the Extended DNS Error option (RFC 8914, section 2).
@@ -119,6 +119,14 @@ fn edns(request: &Request, cause: Option<Cause>) -> Option<Edns> {
             .insert(EdnsOption::Unknown(EXTENDED_ERROR, data));
     }
     Some(edns)
+}
+
+/// Appends our OPT record without options.
+pub(super) fn push_opt(reply: &mut Vec<u8>, dnssec_ok: bool) {
+    let [high, low] = MAX_UDP_SIZE.to_be_bytes();
+    let dnssec_ok = if dnssec_ok { 0x80 } else { 0 };
+    // Root, type OPT, our size, extended code 0, version 0, DO, no data.
+    reply.extend_from_slice(&[0, 0, 41, high, low, 0, 0, dnssec_ok, 0, 0, 0]);
 }
 
 #[cfg(test)]

@@ -5,14 +5,18 @@
 //! listener, nor a count of malformed messages, and it logs queried names; a forwarded answer would lose
 //! what its resolver does not model. Here the upstream's records are passed on as they came.
 //!
-//! [`answer`], [`request`] and [`compose`] decide and touch no socket; [`server`], `tcp` and [`udp`] move
-//! bytes; [`resolve`] asks the upstreams; [`service`] joins them. [`settings`]
-//! says which servers are asked.
+//! [`answer`], [`request`] and [`compose`] decide and touch no socket; `plain` and `direct` are a short way to the
+//! same octets for what is asked most; [`server`], `worker`, `batch`, `tcp` and [`udp`] move bytes; [`resolve`]
+//! asks the upstreams; [`service`] joins them. [`settings`] says which servers are asked.
 
 pub mod answer;
+mod arrival;
 pub mod authority;
+mod batch;
 pub mod compose;
 mod connections;
+mod direct;
+mod plain;
 pub mod request;
 pub mod resolve;
 pub mod reverse;
@@ -22,3 +26,4 @@ pub mod settings;
 mod tcp;
 pub mod udp;
 pub mod upstream;
+mod worker;

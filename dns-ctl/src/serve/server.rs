@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
+use futures::future::join_all;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -12,22 +12,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connections::{Connections, Place},
-    service::{Action, Arrival, Service},
+    service::Service,
     tcp,
-    udp::{Route, Socket},
+    udp::Socket,
+    worker::Worker,
 };
-use crate::metrics::{label::Transport, liveness::Pulse};
+use crate::metrics::liveness::Pulse;
 
-/// The largest request over UDP that is read whole.
-const MAX_REQUEST: usize = 4096;
 /// Most UDP sockets for one address; more would cost memory and help no one.
 const MOST_SOCKETS: usize = 16;
 /// How long the server may do nothing before it counts as dead.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it shows that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
-/// Most datagrams that are read from a socket's queue at the end.
-const QUEUED: usize = 4096;
 /// How long to wait after an error that will not pass at once, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often to look for a port that is free for both UDP and TCP when any port will do.
@@ -114,7 +111,8 @@ impl Server {
 
     /// Answers queries until `shutdown` is cancelled, then lets those under way end, for as long as `grace`.
     ///
-    /// As long as this is polled, and with it the sockets' tasks, `pulse` beats.
+    /// As long as this is polled, and no thread hangs at a batch of queries, `pulse` beats. It ends before that if there
+    /// are no threads to be had.
     pub async fn run(
         self,
         service: Arc<Service>,
@@ -125,13 +123,16 @@ impl Server {
         // Those of all listeners together.
         let connections = Connections::new();
         let mut listeners = JoinSet::new();
-        for socket in self.udp {
-            listeners.spawn(serve_udp(
-                socket,
-                Arc::clone(&service),
-                shutdown.clone(),
-                grace,
-            ));
+        let mut workers = Vec::new();
+        for (number, socket) in self.udp.into_iter().enumerate() {
+            match Worker::start(number, socket, Arc::clone(&service)) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => {
+                    // An address without UDP is worse than an end that is seen, and a new start.
+                    tracing::error!(%error, "a thread for UDP could not be started");
+                    return;
+                }
+            }
         }
         for listener in self.tcp {
             listeners.spawn(serve_tcp(
@@ -144,75 +145,17 @@ impl Server {
         }
         // Without any address there is nothing to do, but no reason to end either.
         while timeout(BEAT, shutdown.cancelled()).await.is_err() {
-            pulse.beat();
+            // Each is asked, whatever the others say.
+            let hanging = workers
+                .iter_mut()
+                .map(|worker| u32::from(!worker.goes_on()));
+            if hanging.sum::<u32>() == 0 {
+                pulse.beat();
+            }
         }
+        let left = join_all(workers.into_iter().map(Worker::stop)).await;
+        join_all(left.into_iter().map(|tasks| drain(tasks, grace))).await;
         while listeners.join_next().await.is_some() {}
-    }
-}
-
-async fn serve_udp(
-    socket: Socket,
-    service: Arc<Service>,
-    shutdown: CancellationToken,
-    grace: Duration,
-) {
-    let socket = Arc::new(socket);
-    let mut forwarded = JoinSet::new();
-    let mut buffer = vec![0; MAX_REQUEST];
-    loop {
-        let received = tokio::select! {
-            received = socket.receive(&mut buffer) => received,
-            () = shutdown.cancelled() => break,
-        };
-        match received {
-            Ok((length, route)) => {
-                let message = &buffer[..length];
-                handle_datagram(message, route, &socket, &service, &mut forwarded).await;
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a datagram could not be received");
-                sleep(PAUSE).await;
-            }
-        }
-        while forwarded.try_join_next().is_some() {}
-    }
-    // What has arrived by now is answered, too.
-    for _ in 0..QUEUED {
-        let Some(Ok((length, route))) = socket.receive(&mut buffer).now_or_never() else {
-            break;
-        };
-        handle_datagram(&buffer[..length], route, &socket, &service, &mut forwarded).await;
-    }
-    drain(forwarded, grace).await;
-}
-
-async fn handle_datagram(
-    message: &[u8],
-    route: Route,
-    socket: &Arc<Socket>,
-    service: &Arc<Service>,
-    forwarded: &mut JoinSet<()>,
-) {
-    let arrival = Arrival::by(Transport::Udp);
-    match service.handle(message, arrival) {
-        Action::Ignore => {}
-        Action::Reply(reply) => send(socket, &reply, route).await,
-        Action::Wait(pending) => {
-            let (socket, service) = (Arc::clone(socket), Arc::clone(service));
-            let message = message.to_vec();
-            // Bounded by the resolver, which turns away what is too much.
-            forwarded.spawn(async move {
-                if let Some(reply) = service.resolve(&message, pending, arrival).await {
-                    send(&socket, &reply, route).await;
-                }
-            });
-        }
-    }
-}
-
-async fn send(socket: &Socket, reply: &[u8], route: Route) {
-    if let Err(error) = socket.send(reply, route).await {
-        tracing::debug!(peer = %route.peer, %error, "a reply could not be sent");
     }
 }
 

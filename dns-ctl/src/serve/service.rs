@@ -1,6 +1,6 @@
 //! What happens to one message, whatever socket it came in by: read, decide, answer or forward, count.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hickory_proto::{
@@ -11,15 +11,18 @@ use hickory_proto::{
 
 use super::{
     answer::{Answer, Cause, Decision, answer},
+    arrival::Arrival,
     authority::Authority,
     compose,
+    direct::Direct,
+    plain::Plain,
     request::{Request, Unreadable},
     resolve::{Client, Question, Resolver, Response},
 };
 use crate::{
     metrics::{
         Metrics, Reply,
-        label::{Area, QueryType, Rcode, Transport},
+        label::{Area, QueryType, Rcode},
     },
     zone::Zone,
 };
@@ -37,28 +40,13 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
 }
 
-/// How and when a message came in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    transport: Transport,
-    at: Instant,
-}
-
-impl Arrival {
-    /// Of a message that has just been read.
-    pub(super) fn by(transport: Transport) -> Self {
-        let at = Instant::now();
-        Self { transport, at }
-    }
-}
-
 /// What to do with a message.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Nothing: it deserves no reply.
     Ignore,
-    /// Send these bytes.
-    Reply(Vec<u8>),
+    /// Send the reply, which has been appended.
+    Reply,
     /// Ask the upstreams with [`Service::resolve`].
     Wait(Box<Pending>),
 }
@@ -72,11 +60,16 @@ pub(super) struct Pending {
 }
 
 impl Service {
-    /// Takes a message as far as it goes without waiting.
-    pub(super) fn handle(&self, message: &[u8], arrival: Arrival) -> Action {
+    /// Takes a message as far as it goes without waiting; a reply is appended to `replies`.
+    pub(super) fn handle(&self, message: &[u8], arrival: Arrival, replies: &mut Vec<u8>) -> Action {
+        if let Some(plain) = Plain::read(message)
+            && self.answer_plain(&plain, arrival, replies).is_some()
+        {
+            return Action::Reply;
+        }
         let request = match Request::read(message) {
             Ok(request) => request,
-            Err(unreadable) => return self.complain(unreadable, arrival),
+            Err(unreadable) => return self.complain(unreadable, arrival, replies),
         };
         match answer(&request, &self.zone.load(), &self.authority) {
             Decision::Reply(answer) => {
@@ -85,17 +78,55 @@ impl Service {
                 } else {
                     Area::Outside
                 };
-                self.reply(&request, answer, area, arrival)
+                self.reply(&request, answer, area, arrival, replies)
             }
-            Decision::Forward => self.outside(message, request, arrival),
+            Decision::Forward => self.outside(message, request, arrival, replies),
             Decision::Follow(answer, target) => {
-                self.follow(message, request, answer, target, arrival)
+                self.follow(message, request, (answer, target), arrival, replies)
             }
         }
     }
 
+    /// The reply to a plain query, if it is a common one; `None` if it takes the long way.
+    fn answer_plain(
+        &self,
+        plain: &Plain<'_>,
+        arrival: Arrival,
+        replies: &mut Vec<u8>,
+    ) -> Option<()> {
+        let limit = arrival.limit(plain.udp_limit()).into();
+        let located = self.authority.locate_wire(plain.name());
+        let (area, rcode) = if let Some((origin, relative)) = located {
+            let direct = Direct {
+                query: plain,
+                origin,
+                relative,
+                zone: &self.zone.load(),
+                authority: &self.authority,
+                limit,
+            };
+            (Area::Cluster, direct.write(replies)?)
+        } else {
+            let dnssec_ok = plain.edns.is_some_and(|edns| edns.dnssec_ok);
+            let question = Question::read(plain.question, dnssec_ok)?;
+            let client = Client::new(plain.question, plain.edns, limit)?;
+            // A probe of ours is never kept.
+            let response = self.resolver.cached(&question)?;
+            response.write(&client, replies);
+            (Area::Outside, response.rcode())
+        };
+        self.count(arrival, area, Some(plain.query_type), rcode);
+        Some(())
+    }
+
     /// Answers from the cache, if that has it.
-    fn outside(&self, message: &[u8], request: Request, arrival: Arrival) -> Action {
+    fn outside(
+        &self,
+        message: &[u8],
+        request: Request,
+        arrival: Arrival,
+        replies: &mut Vec<u8>,
+    ) -> Action {
         let Some((question, client)) = parts(message, &request, arrival) else {
             return Action::Ignore;
         };
@@ -105,10 +136,13 @@ impl Service {
                 rcode: ResponseCode::Refused,
                 ..Answer::default()
             };
-            return self.reply(&request, answer, Area::Outside, arrival);
+            return self.reply(&request, answer, Area::Outside, arrival, replies);
         }
         match self.resolver.cached(&question) {
-            Some(response) => Action::Reply(self.pass_on(&response, &client, &request, arrival)),
+            Some(response) => {
+                self.pass_on(&response, &client, &request, arrival, replies);
+                Action::Reply
+            }
             None => Action::Wait(Box::new(Pending {
                 request,
                 alias: None,
@@ -121,12 +155,12 @@ impl Service {
         &self,
         message: &[u8],
         request: Request,
-        answer: Answer,
-        target: Name,
+        (answer, target): (Answer, Name),
         arrival: Arrival,
+        replies: &mut Vec<u8>,
     ) -> Action {
         if !self.resolver.has_upstreams() {
-            return self.reply(&request, answer, Area::Cluster, arrival);
+            return self.reply(&request, answer, Area::Cluster, arrival, replies);
         }
         let Some((question, _)) = parts(message, &request, arrival) else {
             return Action::Ignore;
@@ -137,7 +171,7 @@ impl Service {
         {
             Some(response) => {
                 let answer = completed(answer, &response);
-                self.reply(&request, answer, Area::Cluster, arrival)
+                self.reply(&request, answer, Area::Cluster, arrival, replies)
             }
             None => Action::Wait(Box::new(Pending {
                 request,
@@ -166,7 +200,9 @@ impl Service {
             }
             None => match self.resolver.resolve(&question).await {
                 Ok(response) => {
-                    return Some(self.pass_on(&response, &client, &request, arrival));
+                    let mut reply = Vec::new();
+                    self.pass_on(&response, &client, &request, arrival, &mut reply);
+                    return Some(reply);
                 }
                 Err(cause) => (failed(cause), Area::Outside),
             },
@@ -180,19 +216,26 @@ impl Service {
         client: &Client<'_>,
         request: &Request,
         arrival: Arrival,
-    ) -> Vec<u8> {
+        replies: &mut Vec<u8>,
+    ) {
         self.count(
             arrival,
             Area::Outside,
             Some(request.query.query_type),
             response.rcode(),
         );
-        response.write(client)
+        response.write(client, replies);
     }
 
-    fn reply(&self, request: &Request, answer: Answer, area: Area, arrival: Arrival) -> Action {
-        let bytes = self.compose(request, answer, area, arrival);
-        bytes.map_or(Action::Ignore, Action::Reply)
+    fn reply(
+        &self,
+        request: &Request,
+        answer: Answer,
+        area: Area,
+        arrival: Arrival,
+        replies: &mut Vec<u8>,
+    ) -> Action {
+        append(self.compose(request, answer, area, arrival), replies)
     }
 
     fn compose(
@@ -206,7 +249,7 @@ impl Service {
         composed(compose::compose(request, answer, limit(request, arrival)))
     }
 
-    fn complain(&self, unreadable: Unreadable, arrival: Arrival) -> Action {
+    fn complain(&self, unreadable: Unreadable, arrival: Arrival, replies: &mut Vec<u8>) -> Action {
         match unreadable {
             Unreadable::Ignore => {
                 self.metrics.malformed();
@@ -222,15 +265,15 @@ impl Service {
                     self.metrics.malformed();
                 }
                 self.count(arrival, Area::Unknown, None, rcode);
-                composed(compose::bare(id, op_code, recursion_desired, rcode))
-                    .map_or(Action::Ignore, Action::Reply)
+                let bytes = compose::bare(id, op_code, recursion_desired, rcode);
+                append(composed(bytes), replies)
             }
             Unreadable::Version(request) => {
                 let answer = Answer {
                     rcode: ResponseCode::BADVERS,
                     ..Answer::default()
                 };
-                self.reply(&request, answer, Area::Unknown, arrival)
+                self.reply(&request, answer, Area::Unknown, arrival, replies)
             }
         }
     }
@@ -249,6 +292,16 @@ impl Service {
             query_type: query_type.map_or(QueryType::Other, type_label),
             rcode: rcode_label(rcode),
         });
+    }
+}
+
+fn append(reply: Option<Vec<u8>>, replies: &mut Vec<u8>) -> Action {
+    match reply {
+        Some(bytes) => {
+            replies.extend_from_slice(&bytes);
+            Action::Reply
+        }
+        None => Action::Ignore,
     }
 }
 
@@ -288,10 +341,7 @@ fn parts<'m>(
 
 /// The largest reply for this client.
 fn limit(request: &Request, arrival: Arrival) -> u16 {
-    match arrival.transport {
-        Transport::Udp => request.udp_limit(),
-        Transport::Tcp => u16::MAX,
-    }
+    arrival.limit(request.udp_limit())
 }
 
 fn composed(bytes: Result<Vec<u8>, ProtoError>) -> Option<Vec<u8>> {

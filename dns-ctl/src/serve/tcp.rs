@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::service::{Action, Arrival, Service};
+use super::{
+    arrival::Arrival,
+    service::{Action, Service},
+};
 use crate::metrics::label::Transport;
 
 /// How long a connection may stay without a complete query, or a client without taking a reply.
@@ -64,10 +67,11 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, shutdown: Ca
         };
         patience = IDLE;
         let arrival = Arrival::by(Transport::Tcp);
-        match service.handle(&message, arrival) {
+        let mut reply = Vec::new();
+        match service.handle(&message, arrival, &mut reply) {
             // A peer that does not speak DNS is not worth a connection.
             Action::Ignore => break,
-            Action::Reply(reply) => {
+            Action::Reply => {
                 if write(&writer, &reply).await.is_err() {
                     break;
                 }

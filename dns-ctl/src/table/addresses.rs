@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV4},
 };
 
 use dns_common::maps::{Config, MAX_SERVICES};
@@ -14,6 +14,8 @@ use crate::zone::{DNS_PORT, Zone};
 pub struct Services {
     /// The addresses and ports; IPv4 addresses as such, never mapped into IPv6.
     pub sockets: BTreeSet<SocketAddr>,
+    /// The first one of IPv4: a DNS Service's address, if there is such a one.
+    pub usual: Option<SocketAddrV4>,
     /// How many more there are than the kernel has room for.
     pub left_out: usize,
 }
@@ -59,6 +61,9 @@ fn first_of(kinds: [BTreeSet<SocketAddr>; 3], room: usize) -> Services {
         for socket in kind {
             if wanted.sockets.len() < room {
                 wanted.sockets.insert(socket);
+                if let SocketAddr::V4(socket) = socket {
+                    wanted.usual.get_or_insert(socket);
+                }
             } else if !wanted.sockets.contains(&socket) {
                 left_out.insert(socket);
             }
@@ -175,6 +180,8 @@ mod tests {
             let wanted = wanted_services(&fixed, &zone, listen, answer_endpoints);
             assert_eq!(wanted.sockets, sockets(&expected.concat()), "{case}");
             assert_eq!(wanted.left_out, 0, "{case}");
+            let usual = wanted.usual.map(SocketAddr::V4);
+            assert_eq!(usual, expected[0][0].parse().ok(), "{case}");
         }
         let none = wanted_services(&[], &Zone::default(), &[], true);
         assert_eq!(none, Services::default());

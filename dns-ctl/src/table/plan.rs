@@ -19,28 +19,33 @@ impl Table {
     /// The steps after which the map holds what is wanted of the names given; other names stay.
     #[must_use]
     pub fn plan(&self, wanted: impl IntoIterator<Item = Wanted>) -> Plan {
-        let mut planned: HashMap<NameKey, Row> = HashMap::new();
-        let mut puts = Vec::new();
+        let wanted = wanted.into_iter();
+        let (count, _) = wanted.size_hint();
+        // By their place among those that are put.
+        let mut planned: HashMap<NameKey, usize> = HashMap::with_capacity(count);
+        let mut puts: Vec<(NameKey, Row)> = Vec::with_capacity(count);
         let mut removals = Vec::new();
         let mut shadowed = Vec::new();
-        for Wanted { key, name, row } in wanted {
-            let holder = planned.get(&key).or_else(|| self.held.get(&key));
+        for Wanted { key, name, content } in wanted {
+            let holder = planned.get(&key).map(|&place| &puts[place].1);
+            let holder = holder.or_else(|| self.held.get(&key));
             let is_other = holder.is_some_and(|held| held.name != name);
-            match row {
+            let is_held = holder.is_some();
+            match content.map(|content| Row { name, content }) {
                 Some(row) if is_other => shadowed.push((key, row)),
                 // One that is to go as soon as it can has to be put anew.
                 Some(row) if holder == Some(&row) && !self.unwanted.contains(&key) => {}
                 Some(row) => {
-                    planned.insert(key, row.clone());
-                    puts.push(Step::Put(key, row));
+                    planned.insert(key, puts.len());
+                    puts.push((key, row));
                 }
-                None if is_other || holder.is_none() => {}
+                None if is_other || !is_held => {}
                 None => removals.push(Step::Remove(key)),
             }
         }
-        puts.append(&mut removals);
+        let puts = puts.into_iter().map(|(key, row)| Step::Put(key, row));
         Plan {
-            steps: puts,
+            steps: puts.chain(removals).collect(),
             shadowed,
         }
     }
@@ -53,7 +58,7 @@ impl Table {
         self.plan(self.left_out.values().map(|(key, row)| Wanted {
             key: *key,
             name: row.name.clone(),
-            row: Some(row.clone()),
+            content: Some(row.content.clone()),
         }))
     }
 

@@ -7,7 +7,7 @@ use dns_common::{
     head::Others,
 };
 
-use super::{Content, Row, reverse};
+use super::{Content, reverse};
 use crate::zone::{
     Touched, Zone,
     name::{Domain, RelativeName},
@@ -20,8 +20,8 @@ pub struct Wanted {
     pub key: NameKey,
     /// The whole name in wire form, lower-case.
     pub name: Box<[u8]>,
-    /// The row, if the kernel is to know the name.
-    pub row: Option<Row>,
+    /// What is held for it, if the kernel is to know the name.
+    pub content: Option<Content>,
 }
 
 /// How rows are made.
@@ -84,11 +84,8 @@ impl Rendering<'_> {
     fn row(&self, name: Box<[u8]>, content: Option<Content>) -> Wanted {
         Wanted {
             key: self.keys.name_key(&name),
-            row: content.map(|content| Row {
-                name: name.clone(),
-                content,
-            }),
             name,
+            content,
         }
     }
 }

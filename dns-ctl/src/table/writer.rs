@@ -254,7 +254,7 @@ pub fn change(
     let unwanted = table.plan_unwanted();
     carry_out(table, sink, unwanted, &mut report);
     let wanted: Vec<Wanted> = wanted.into_iter().collect();
-    for unwanted in wanted.iter().filter(|wanted| wanted.row.is_none()) {
+    for unwanted in wanted.iter().filter(|wanted| wanted.content.is_none()) {
         table.forget(&unwanted.name);
     }
     let plan = table.plan(wanted);

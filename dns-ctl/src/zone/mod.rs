@@ -172,6 +172,24 @@ impl Zone {
         }
     }
 
+    /// What the name is whose labels are `wire`, lower-case: as [`Self::find`], for who has no name yet.
+    ///
+    /// `None` leaves it to [`Self::find`]: the apex, the schema's version, and what only a rule can tell.
+    #[must_use]
+    pub fn find_wire(&self, wire: &[u8]) -> Option<Found<'_>> {
+        if wire.is_empty() || wire == name::SCHEMA_VERSION_LABEL {
+            return None;
+        }
+        if let Some(node) = self.nodes.get(wire) {
+            let records = node.records.as_ref();
+            return Some(Found::Records(
+                records.map_or_else(Cow::default, Cow::Borrowed),
+            ));
+        }
+        let may_be_by_rule = self.has_pods_by_rule() && wire.ends_with(name::POD_LABEL);
+        (self.synced && !may_be_by_rule).then_some(Found::NoSuchName)
+    }
+
     /// The address that the name of a pod states, where any such name exists.
     fn pod_by_rule(&self, name: &RelativeName) -> Option<Records> {
         if !self.has_pods_by_rule() {

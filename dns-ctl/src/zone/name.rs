@@ -1,6 +1,6 @@
 //! Names in wire form: cluster domains, and owner names relative to them.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -10,7 +10,9 @@ pub const MAX_NAME: usize = 255;
 pub const MAX_LABEL: usize = 63;
 
 /// The one label of the name where the schema's version is told, in wire form.
-const SCHEMA_VERSION_LABEL: &[u8] = b"\x0bdns-version";
+pub(super) const SCHEMA_VERSION_LABEL: &[u8] = b"\x0bdns-version";
+/// The last label of names of pods, in wire form.
+pub(super) const POD_LABEL: &[u8] = b"\x03pod";
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,12 +98,14 @@ impl RelativeName {
     /// `wire` is a whole name in wire form with its root label, in any case of letters.
     #[must_use]
     pub fn within(wire: &[u8], domain: &Domain) -> Option<Self> {
-        let labels = wire.strip_suffix(&[0])?;
-        let split = labels.len().checked_sub(domain.0.len())?;
-        let (relative, suffix) = labels.split_at(split);
-        // The suffix has to begin at a label: a name may merely end in the same octets.
-        (suffix.eq_ignore_ascii_case(&domain.0) && is_label_boundary(relative))
-            .then(|| Self(relative.to_ascii_lowercase().into()))
+        let relative = domain.part_before(wire)?;
+        Some(Self(relative.to_ascii_lowercase().into()))
+    }
+
+    /// The labels in wire form.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        &self.0
     }
 
     /// Whether this is the cluster domain itself.
@@ -114,7 +118,7 @@ impl RelativeName {
     #[must_use]
     pub fn is_pod_namespace(&self) -> bool {
         let rest = self.first_label().map(|first| &self.0[1 + first.len()..]);
-        rest == Some(b"\x03pod")
+        rest == Some(POD_LABEL)
     }
 
     /// Whether this is [`Self::schema_version`].
@@ -151,7 +155,32 @@ impl RelativeName {
     }
 }
 
+/// A map by names can be asked with their octets.
+impl Borrow<[u8]> for RelativeName {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Domain {
+    /// The part of `wire` that stands before this domain, in its own case; `None` if it is not in the domain.
+    ///
+    /// `wire` is a whole name in wire form with its root label, in any case of letters.
+    #[must_use]
+    pub fn part_before<'w>(&self, wire: &'w [u8]) -> Option<&'w [u8]> {
+        let labels = wire.strip_suffix(&[0])?;
+        let split = labels.len().checked_sub(self.0.len())?;
+        let (relative, suffix) = labels.split_at(split);
+        // The suffix has to begin at a label: a name may merely end in the same octets.
+        (suffix.eq_ignore_ascii_case(&self.0) && is_label_boundary(relative)).then_some(relative)
+    }
+
+    /// The labels in wire form, without the root.
+    #[must_use]
+    pub fn labels(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether `other` is this domain or lies inside it.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
@@ -293,92 +322,4 @@ fn write_labels(mut wire: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wire(name: &str) -> Vec<u8> {
-        let mut wire = Vec::new();
-        for label in name.split('.') {
-            wire.push(u8::try_from(label.len()).unwrap());
-            wire.extend_from_slice(label.as_bytes());
-        }
-        wire.push(0);
-        wire
-    }
-
-    #[test]
-    fn within_finds_the_relative_part_in_any_case() {
-        let domain: Domain = "Cluster.Local.".parse().unwrap();
-        let name = RelativeName::within(&wire("NGINX.default.Svc.cluster.LOCAL"), &domain);
-        assert_eq!(name, RelativeName::service("default", "nginx").ok());
-        assert_eq!(
-            RelativeName::within(&wire("cluster.local"), &domain),
-            Some(RelativeName::apex())
-        );
-        assert_eq!(RelativeName::within(&wire("local"), &domain), None);
-        assert_eq!(RelativeName::within(&wire("example.com"), &domain), None);
-    }
-
-    #[test]
-    fn a_suffix_inside_a_label_is_not_the_domain() {
-        let domain: Domain = "local".parse().unwrap();
-        // One label of six octets whose last octets are those of the domain's wire form.
-        assert_eq!(RelativeName::within(b"\x07a\x05local\0", &domain), None);
-    }
-
-    #[test]
-    fn parents_lead_to_the_apex() {
-        let name = RelativeName::service("default", "nginx").unwrap();
-        let parent = name.parent().unwrap();
-        assert_eq!(parent, RelativeName::namespace("default").unwrap());
-        assert_eq!(parent.to_string(), "default.svc");
-        assert_eq!(
-            parent.parent().unwrap().parent(),
-            Some(RelativeName::apex())
-        );
-        assert_eq!(RelativeName::apex().parent(), None);
-    }
-
-    #[test]
-    fn a_domain_is_written_as_text_and_read_if_it_is_one() {
-        let domain: Domain = "Cluster.Local".parse().unwrap();
-        let text = serde_json::to_string(&domain).unwrap();
-        assert_eq!(text, r#""cluster.local""#);
-        assert_eq!(serde_json::from_str::<Domain>(&text).unwrap(), domain);
-        for (text, reason) in [
-            (r#""""#, "has an empty label"),
-            (r#""a..b""#, "has an empty label"),
-            (r#""a.b c""#, "has the character ' '"),
-            ("7", "expected a string"),
-        ] {
-            let error = serde_json::from_str::<Domain>(text).unwrap_err();
-            assert!(error.to_string().contains(reason), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn bad_names_are_refused_by_reason() {
-        let long = "a".repeat(64);
-        assert!(matches!(
-            RelativeName::service("d", ""),
-            Err(NameError::EmptyLabel(_))
-        ));
-        assert!(matches!(
-            RelativeName::service("d", &long),
-            Err(NameError::LongLabel(_))
-        ));
-        assert!(matches!(
-            RelativeName::service("d", "a.b"),
-            Err(NameError::Character { character: '.', .. })
-        ));
-        assert!(matches!(
-            "a..b".parse::<Domain>(),
-            Err(NameError::EmptyLabel(_))
-        ));
-        let label = "a".repeat(63);
-        assert!(matches!(
-            [label.as_str(); 4].join(".").parse::<Domain>(),
-            Err(NameError::LongName(_))
-        ));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The target `differential`: what the packet path reads in a query is what hickory-proto reads there.
 
-use dns_common::{Frame, query, transport::Transport};
+use dns_common::{Frame, query, scratch::ScratchCells, transport::Transport};
 use hickory_proto::op::Message;
 
 use crate::{
@@ -26,8 +26,11 @@ pub fn differential(message: &[u8]) {
     let wrap = Wrap(message.first().copied().unwrap_or(0));
     let mut frame = wrap.frame(message);
     let read = Frame::from_slice(&mut frame);
+    let scratch = ScratchCells::default();
     let have = Transport::find(&read, &config, |_| true)
-        .and_then(|(transport, len)| query::parse(&read, transport, len, &config));
+        .and_then(|(transport, len)| query::parse(&read, transport, len, &config, &scratch))
+        // As for a name that nobody holds: of one that is held the octets are known to be a name.
+        .and_then(|query| query.name.check(&read, 0).map(|_| query));
     let want = asked(message);
     let query = match (have, want.is_some()) {
         (Err(_), false) => return,

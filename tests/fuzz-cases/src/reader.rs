@@ -131,7 +131,9 @@ pub(crate) fn asked(payload: &[u8]) -> Option<Asked> {
             let opt = rest.get(4..)?;
             // A pointer to a zero octet is a root, too, and not expected here.
             let is_root = opt.first() == Some(&0);
-            if !is_root || edns.version() != 0 || !options_pass(opt.get(11..)?) {
+            let options = opt.get(11..)?;
+            let is_for_server = !options_pass(options) || has_another_end(options, payload);
+            if !is_root || edns.version() != 0 || is_for_server {
                 return None;
             }
             Some(AskedEdns {
@@ -146,6 +148,16 @@ pub(crate) fn asked(payload: &[u8]) -> Option<Asked> {
         qtype,
         edns,
     })
+}
+
+/// Whether options end in what could be the end of another question with an OPT record: kxdns leaves that to the server.
+fn has_another_end(options: &[u8], payload: &[u8]) -> bool {
+    let Some(&[high, low, 0, 1, 0, 0, 41, .., 0, 0]) = payload.last_chunk::<15>() else {
+        return false;
+    };
+    let is_meta = matches!(u16::from_be_bytes([high, low]), 0 | 41 | 128..=254);
+    let has_length = (1..=255).contains(&payload.len().saturating_sub(27));
+    !options.is_empty() && !is_meta && has_length
 }
 
 /// Whether EDNS options are well-formed and none but such that have no influence.

@@ -124,6 +124,7 @@ pub fn config() -> Config {
     Config {
         version: ABI_VERSION,
         ports: Config::port_bit(53),
+        usual: service().usual().unwrap_or(0),
         recursion: u64::from(Dns::RA),
         negative: 1,
         limit: Limit::default(),

@@ -38,19 +38,20 @@ fn owner(name: &[u8], a: &[[u8; 4]], aaaa: &[[u8; 16]]) -> Entry {
 
 /// Checks that the sets are those given, or not held, and that nothing else is in the area.
 fn check(entry: &Entry, name: &[u8], first: Option<&[u8]>, second: Option<&[u8]>) {
-    assert_eq!(entry.wire_name(), name.to_ascii_lowercase());
+    assert_eq!(entry.wire_name().wire(), name.to_ascii_lowercase());
     assert_eq!(
         entry.set_octets(),
         (first.unwrap_or(&[]), second.unwrap_or(&[]))
     );
     assert_eq!(entry.head().first() == NOT_HELD, first.is_none());
     assert_eq!(entry.head().second() == NOT_HELD, second.is_none());
+    // The name is held from its end, so that what it has in common with others comes first.
     let mut area = vec![];
-    for part in [
-        name.to_ascii_lowercase().as_slice(),
-        first.unwrap_or(&[]),
-        second.unwrap_or(&[]),
-    ] {
+    for octets in name.to_ascii_lowercase().rchunks(8) {
+        area.resize(area.len() + 8 - octets.len(), 0);
+        area.extend(octets);
+    }
+    for part in [first.unwrap_or(&[]), second.unwrap_or(&[])] {
         area.extend(part);
         area.resize(area.len().next_multiple_of(8), 0);
     }

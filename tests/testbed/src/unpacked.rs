@@ -7,6 +7,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+/// Where packages have their programs.
+const PROGRAMS: [&str; 2] = ["usr/bin", "usr/sbin"];
+
 /// A program on PATH, or of a package that `cargo xtask prerequisites` has unpacked.
 pub fn unpacked(package: &str, name: &str) -> Result<PathBuf> {
     // This program is <target>/<profile>/deps/<name>.
@@ -24,7 +27,8 @@ pub fn unpacked(package: &str, name: &str) -> Result<PathBuf> {
 #[must_use]
 pub fn find_unpacked(target: &Path, package: &str, name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain([unpacked_folder(target, package).join("usr/bin")]);
+    let unpacked = unpacked_folder(target, package);
+    let folders = env::split_paths(&path).chain(PROGRAMS.map(|folder| unpacked.join(folder)));
     folders
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())

@@ -41,7 +41,9 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     install().or_else(|_| update().and_then(|()| install()))
 }
 
-/// Downloads a package and unpacks it into a folder, without what it depends on; nothing is installed or started.
+/// Downloads a package and unpacks it into a folder; of what it depends on, only libraries are installed.
+///
+/// Nothing is started: libraries are no services.
 pub(super) fn unpack(package: &str, into: &Path) -> Result<()> {
     ensure!(
         ebpf_object::is_program("apt-get") && ebpf_object::is_program("dpkg-deb"),
@@ -57,6 +59,7 @@ pub(super) fn unpack(package: &str, into: &Path) -> Result<()> {
     // The lists may be there, but older than what the mirror still has.
     download().or_else(|_| run(apt_get().arg("update")).and_then(|()| download()))?;
     let archive = archive_in(scratch.path())?;
+    install_libraries(&archive)?;
     // Unpacked beside and then renamed: a half-made copy is never taken for the whole.
     let unfinished = into.with_extension("unfinished");
     for old in [&unfinished, into] {
@@ -73,6 +76,38 @@ pub(super) fn unpack(package: &str, into: &Path) -> Result<()> {
     fs::rename(&unfinished, into)?;
     println!("{package} is now in {}", into.display());
     Ok(())
+}
+
+/// Installs the libraries that a package demands, unless they are there.
+fn install_libraries(archive: &Path) -> Result<()> {
+    let depends = output(
+        Command::new("dpkg-deb")
+            .args(["-f"])
+            .arg(archive)
+            .arg("Depends"),
+    )?;
+    let libraries = libraries(&depends);
+    let plan = output(apt_get().args(["satisfy", "--simulate"]).arg(&libraries));
+    if plan.is_ok_and(|plan| !plan.lines().any(|line| line.starts_with("Inst "))) {
+        return Ok(());
+    }
+    ensure!(
+        testbed::require_root().is_ok(),
+        "installing libraries needs root: run `sudo apt-get satisfy '{libraries}'`, and this again"
+    );
+    run(apt_get()
+        .args(["satisfy", "--yes", "--no-install-recommends"])
+        .arg(&libraries))
+}
+
+/// Those of a package's dependencies that are libraries.
+fn libraries(depends: &str) -> String {
+    let libraries: Vec<_> = depends
+        .split(',')
+        .map(str::trim)
+        .filter(|dependency| dependency.starts_with("lib"))
+        .collect();
+    libraries.join(", ")
 }
 
 /// Downloads one package of Debian's backports and unpacks it into a folder.
@@ -171,6 +206,13 @@ fn apt_get() -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_are_told_from_other_dependencies() {
+        let depends = "adduser, libc6 (>= 2.36), lsb-base (>= 3.0-6), libssl3 (>= 3.0.0)\n";
+        assert_eq!(libraries(depends), "libc6 (>= 2.36), libssl3 (>= 3.0.0)");
+        assert_eq!(libraries("adduser"), "");
+    }
 
     #[test]
     fn security_mirrors_have_no_backports() {

@@ -7,7 +7,7 @@ use hickory_proto::{
 use smallvec::SmallVec;
 
 /// Length of a message's header (RFC 1035, section 4.1.1).
-pub(super) const HEADER: usize = 12;
+pub(in crate::serve) const HEADER: usize = 12;
 /// Octets of a key before the name: type, class, flags.
 const BEFORE_NAME: usize = 5;
 /// Keys up to this length need no allocation; most names of clusters and of the Internet are shorter.

@@ -16,7 +16,7 @@ use super::{
     question::{HEADER, question_end},
     stored::Stored,
 };
-use crate::serve::request::{ClientEdns, MAX_UDP_SIZE};
+use crate::serve::{compose::push_opt, request::ClientEdns};
 
 /// TTL of records that are given although they have expired, in seconds (RFC 8767, section 4).
 const STALE_TTL: u32 = 30;
@@ -107,12 +107,11 @@ impl Response {
         Ok(Message::from_vec(&bytes)?)
     }
 
-    /// The reply to `client`.
+    /// Appends the reply to `client` to `replies`.
     ///
     /// Additional records are left out if it would be too large; if that is not enough, all are, and it
     /// is marked as truncated, so that the client asks again over TCP.
-    #[must_use]
-    pub fn write(&self, client: &Client<'_>) -> Vec<u8> {
+    pub fn write(&self, client: &Client<'_>, replies: &mut Vec<u8>) {
         let stored = self.stored.bytes();
         let opt = Opt::new(client, self.extended_error());
         let whole = stored.len() + opt.length();
@@ -124,20 +123,22 @@ impl Response {
         } else {
             (self.stored.question_end(), true)
         };
-        let mut reply = Vec::with_capacity(end + opt.length());
-        reply.extend_from_slice(&stored[..end]);
+        let start = replies.len();
+        replies.reserve(end + opt.length());
+        replies.extend_from_slice(&stored[..end]);
+        let reply = &mut replies[start..];
         if truncated {
             reply[6..HEADER].fill(0);
         } else if end < stored.len() {
             reply[10..HEADER].fill(0);
         }
-        self.age_ttls(&mut reply);
-        self.write_header(&mut reply, client, truncated);
+        self.age_ttls(reply);
+        self.write_header(reply, client, truncated);
         // The question is as long as the client's, since it is the same name.
         let question = HEADER..self.stored.question_end().min(client.query.len());
         reply[question.clone()].copy_from_slice(&client.query[question]);
-        opt.write(&mut reply);
-        reply
+        opt.count(reply);
+        opt.write(replies);
     }
 
     fn write_header(&self, reply: &mut [u8], client: &Client<'_>, truncated: bool) {
@@ -208,25 +209,26 @@ impl Opt {
         }
     }
 
-    /// Appends the record and counts it.
+    /// Counts the record in the header of `reply`.
+    fn count(&self, reply: &mut [u8]) {
+        if self.dnssec_ok.is_some() {
+            let count = u16::from_be_bytes([reply[10], reply[11]]).saturating_add(1);
+            reply[10..HEADER].copy_from_slice(&count.to_be_bytes());
+        }
+    }
+
+    /// Appends the record.
     fn write(&self, reply: &mut Vec<u8>) {
         let Some(dnssec_ok) = self.dnssec_ok else {
             return;
         };
-        let [size_high, size_low] = MAX_UDP_SIZE.to_be_bytes();
-        let dnssec_ok = if dnssec_ok { 0x80 } else { 0 };
-        // Root, type OPT, our size, extended code 0, version 0, DO.
-        reply.extend_from_slice(&[0, 0, 41, size_high, size_low, 0, 0, dnssec_ok, 0]);
-        match self.extended_error {
-            None => reply.extend_from_slice(&[0, 0]),
-            Some(code) => {
-                let [high, low] = code.to_be_bytes();
-                // Six octets of data: option 15, two octets long.
-                reply.extend_from_slice(&[0, 6, 0, 15, 0, 2, high, low]);
-            }
+        push_opt(reply, dnssec_ok);
+        if let Some(code) = self.extended_error {
+            let [high, low] = code.to_be_bytes();
+            // Instead of no data, six octets: option 15, two octets long.
+            reply.truncate(reply.len() - 2);
+            reply.extend_from_slice(&[0, 6, 0, 15, 0, 2, high, low]);
         }
-        let count = u16::from_be_bytes([reply[10], reply[11]]).saturating_add(1);
-        reply[10..HEADER].copy_from_slice(&count.to_be_bytes());
     }
 }
 

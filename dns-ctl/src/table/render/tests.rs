@@ -40,8 +40,7 @@ fn rendered(domains: &[&str], negative: bool) -> BTreeMap<String, Content> {
         keys: &HashKeys::zeroed(),
     };
     let rows = rendering.wanted(store.zone(), &touched);
-    rows.filter_map(|wanted| wanted.row)
-        .map(|row| (text(&row.name), row.content))
+    rows.filter_map(|wanted| Some((text(&wanted.name), wanted.content?)))
         .collect()
 }
 

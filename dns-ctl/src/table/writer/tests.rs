@@ -67,17 +67,23 @@ fn wanted(name: u8, key: u64, address: Option<u8>) -> Wanted {
     let name: Box<[u8]> = [1, name, 0].into();
     Wanted {
         key: NameKey(key),
-        name: name.clone(),
-        row: address.map(|last| Row {
-            name,
-            content: Content::Owner {
-                zone_len: 1,
-                a: [Ipv4Addr::new(10, 0, 0, last)].into(),
-                aaaa: [].into(),
-                others: Others::NONE,
-            },
+        name,
+        content: address.map(|last| Content::Owner {
+            zone_len: 1,
+            a: [Ipv4Addr::new(10, 0, 0, last)].into(),
+            aaaa: [].into(),
+            others: Others::NONE,
         }),
     }
+}
+
+/// The row that is wanted.
+fn row(wanted: &Wanted) -> Option<Row> {
+    let content = wanted.content.clone()?;
+    Some(Row {
+        name: wanted.name.clone(),
+        content,
+    })
 }
 
 fn memory(capacity: usize) -> Memory {
@@ -144,7 +150,7 @@ fn of_two_names_with_one_hash_the_second_waits_for_the_first() {
     );
     assert_eq!(
         Some(&map.rows[&NameKey(7)]),
-        wanted(b'a', 7, Some(1)).row.as_ref()
+        row(&wanted(b'a', 7, Some(1))).as_ref()
     );
     assert_eq!(table.left_out().len(), 1);
     // The removal of the one that waits does not take the other's place.
@@ -154,7 +160,7 @@ fn of_two_names_with_one_hash_the_second_waits_for_the_first() {
     change(&mut table, &mut map, [wanted(b'a', 7, None)]);
     assert_eq!(
         Some(&map.rows[&NameKey(7)]),
-        wanted(b'b', 7, Some(2)).row.as_ref()
+        row(&wanted(b'b', 7, Some(2))).as_ref()
     );
     assert_eq!(table.left_out().len(), 0);
 }
@@ -220,7 +226,7 @@ proptest! {
             change(&mut table, &mut map, wants);
             prop_assert_eq!(&map.rows, table.held());
             prop_assert!(table.is_complete() || !map.denying, "denied what is left out");
-            let all: HashMap<_, _> = last.values().filter_map(|want| want.row.clone().map(|row| (row.name.clone(), row))).collect();
+            let all: HashMap<_, _> = last.values().filter_map(|want| row(want).map(|row| (row.name.clone(), row))).collect();
             for row in map.rows.values() {
                 prop_assert_eq!(Some(row), all.get(&row.name), "no row that is not wanted");
             }
@@ -246,7 +252,7 @@ proptest! {
             let wants: HashMap<u8, Option<u8>> = change_set.into_iter().collect();
             let wants: Vec<_> = wants.into_iter().map(|(name, address)| wanted(name, u64::from(name), address)).collect();
             for want in &wants {
-                last.insert(want.key, want.row.clone());
+                last.insert(want.key, row(want));
             }
             map.denying = table.is_complete();
             change(&mut table, &mut map, wants);
@@ -270,13 +276,16 @@ proptest! {
 fn what_another_left_in_the_map_is_kept_changed_or_removed() {
     let mut map = memory(4);
     for (name, key, last) in [(b'a', 1, 1), (b'b', 2, 2), (b'c', 3, 3), (b'x', 5, 9)] {
-        let row = wanted(name, key, Some(last)).row.unwrap();
+        let row = row(&wanted(name, key, Some(last))).unwrap();
         map.rows.insert(NameKey(key), row);
     }
     map.denying = true;
     // The table says otherwise, and is not believed.
     let mut table = Table::default();
-    table.done(Step::Put(NameKey(7), wanted(b'q', 7, Some(7)).row.unwrap()));
+    table.done(Step::Put(
+        NameKey(7),
+        row(&wanted(b'q', 7, Some(7))).unwrap(),
+    ));
     let report = reconcile(
         &mut table,
         &mut map,
@@ -309,7 +318,7 @@ proptest! {
     ) {
         let mut map = memory(capacity);
         for (&key, &(name, last)) in &before {
-            map.rows.insert(NameKey(key), wanted(name, key, Some(last)).row.unwrap());
+            map.rows.insert(NameKey(key), row(&wanted(name, key, Some(last))).unwrap());
         }
         map.refuses = refuses;
         map.denying = denying;
@@ -319,7 +328,7 @@ proptest! {
         reconcile(&mut table, &mut map, all.clone());
         prop_assert_eq!(&map.rows, table.held());
         for row in map.rows.values() {
-            prop_assert!(all.iter().any(|it| it.row.as_ref() == Some(row)), "nobody wants {:?}", row);
+            prop_assert!(all.iter().any(|it| self::row(it).as_ref() == Some(row)), "nobody wants {:?}", row);
         }
         let left_out = table.left_out().count();
         prop_assert_eq!(left_out + map.rows.len(), all.len(), "nothing is forgotten");

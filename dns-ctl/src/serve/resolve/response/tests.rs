@@ -39,7 +39,8 @@ fn with(answers: Vec<Record>, change: impl FnOnce(&mut Message)) -> Reply {
 
 fn written(response: &Response, query: &[u8], edns: Option<ClientEdns>, limit: usize) -> Message {
     let client = Client::new(query, edns, limit).unwrap();
-    let bytes = response.write(&client);
+    let mut bytes = Vec::new();
+    response.write(&client, &mut bytes);
     assert!(bytes.len() <= limit, "{} octets", bytes.len());
     Message::from_vec(&bytes).unwrap()
 }
@@ -240,7 +241,7 @@ proptest! {
         if let Ok(layout) = Layout::read(&bytes) {
             let response = response(&Reply { message: bytes, layout }, Age::Kept(1));
             let query = client_query(NAME, true).to_vec().unwrap();
-            let _ = response.write(&Client::new(&query, Some(EDNS), limit).unwrap());
+            response.write(&Client::new(&query, Some(EDNS), limit).unwrap(), &mut Vec::new());
             let _ = response.to_message();
         }
     }
